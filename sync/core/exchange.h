@@ -1,0 +1,204 @@
+/* Exchange messages: the plain payloads of one round trip, parsed strictly and built bounded.
+ *
+ * FORMAT.md, "Exchange", is the contract. Parsed messages borrow their bytes; arrays of fixed
+ * bound live in the struct or in the caller's arena. The envelope (zstd, tag) is in
+ * sync/shard/envelope.h. Pure. */
+#ifndef DS_SYNC_CORE_EXCHANGE_H
+#define DS_SYNC_CORE_EXCHANGE_H
+
+#include "schema/base/arena.h"
+#include "sync/core/op.h"
+
+#define DS_EXCHANGE_VERSION 1
+#define DS_REQUEST_SIZE_MAX 1048576 /* On the wire. */
+#define DS_PLAIN_SIZE_MAX 4194304   /* Decompressed, both ways. */
+#define DS_REQUEST_BATCHES_MAX 256
+#define DS_SCOPES_MAX 64
+#define DS_LANES_MAX 8
+#define DS_KEYS_MAX 4096
+#define DS_PAGE_ROWS_MAX 4096
+#define DS_COMMANDS_MAX 8
+#define DS_BUDGET_DEFAULT 262144
+
+enum ds_scope_kind {
+    DS_SCOPE_CATALOGUE = 1,
+    DS_SCOPE_BOOK = 2,
+    DS_SCOPE_TASKS = 3,
+    DS_SCOPE_MAILBOX = 4,
+    DS_SCOPE_OFFICE = 5
+};
+struct ds_scope {
+    uint8_t kind;
+    struct ds_id key;
+    uint8_t view;
+};
+#define DS_SCOPE_SIZE 18 /* kind, key, view as bytes: order of scopes and head of feed keys. */
+void ds_put_scope(struct ds_builder *builder, const struct ds_scope *scope);
+struct ds_scope ds_take_scope(struct ds_cursor *cursor);
+int ds_scope_compare(const struct ds_scope *a, const struct ds_scope *b);
+
+struct ds_cursor_at { /* Where a holder of a scope stands. */
+    struct ds_scope scope;
+    uint64_t position;
+    uint64_t ordinal;
+    uint64_t phase;
+};
+
+struct ds_lane_state {
+    struct ds_incarnation incarnation;
+    uint64_t lane;
+    uint64_t seq;         /* Last sequence sealed (request) or held (response). */
+    struct ds_hash chain; /* Chain hash there. */
+    uint64_t position;    /* Response: where the last batch was folded. */
+};
+
+struct ds_health {
+    uint64_t unsent;
+    int64_t oldest_unsent_ms; /* 0: none */
+    uint64_t boot;
+    uint64_t mono_ms;
+    int64_t wall_ms;
+    uint64_t battery_percent; /* 0: unknown */
+    uint64_t free_kib;
+    struct ds_slice version;
+};
+
+struct ds_wrapped_key {
+    struct ds_id key_id;
+    struct ds_slice wrapped;
+};
+
+struct ds_request {
+    uint64_t version;
+    uint64_t epoch;
+    struct ds_slice *batches; /* In the arena. */
+    size_t batch_count;
+    struct ds_cursor_at *cursors;
+    size_t cursor_count;
+    struct ds_lane_state lanes[DS_LANES_MAX];
+    size_t lane_count;
+    struct ds_health health;
+    uint64_t budget; /* Bytes; DS_BUDGET_DEFAULT when absent. */
+    struct ds_slice *relayed;
+    size_t relayed_count;
+    uint64_t witness_epoch; /* witness_size 0: none */
+    uint64_t witness_size;
+    struct ds_hash witness_root;
+    struct ds_wrapped_key *keys;
+    size_t key_count;
+    bool no_rows;
+};
+/* DS_ERR_VERSION for a greater version (after parsing what is known); DS_ERR_LIMIT, _DECODE. */
+DS_NODISCARD enum ds_err ds_request_parse(struct ds_slice bytes, struct ds_arena *arena,
+                                          struct ds_request *request, struct ds_detail *detail);
+void ds_request_put(struct ds_builder *builder, const struct ds_request *request);
+
+struct ds_taken {   /* What became of one batch sent. */
+    uint64_t error; /* enum ds_err */
+    uint64_t position;
+    struct ds_incarnation incarnation; /* Or the branch. */
+    uint64_t lane;
+    uint64_t last_seq;
+};
+struct ds_row {
+    uint64_t type;
+    struct ds_id id;
+    uint64_t position;      /* Of its latest change. */
+    struct ds_slice fields; /* Canonical map; empty slice: the row left the scope. */
+};
+struct ds_page {
+    struct ds_cursor_at cursor; /* After this page. */
+    bool complete;
+    struct ds_hash digest;
+    struct ds_row *rows;
+    size_t row_count;
+};
+enum ds_command {
+    DS_COMMAND_NEW_INCARNATION = 1,
+    DS_COMMAND_SUSPENDED = 2,
+    DS_COMMAND_REVOKED = 3,
+    DS_COMMAND_WIPE = 4
+};
+struct ds_response {
+    uint64_t version;
+    int64_t instant_ms;
+    uint64_t epoch;
+    uint64_t kept_size;
+    uint64_t snapshot;
+    struct ds_taken *taken;
+    size_t taken_count;
+    struct ds_lane_state lanes[DS_LANES_MAX];
+    size_t lane_count;
+    struct ds_scope scopes[DS_SCOPES_MAX];
+    size_t scope_count;
+    struct ds_page *pages;
+    size_t page_count;
+    struct ds_wrapped_key *keys;
+    size_t key_count;
+    struct ds_slice signed_bytes;
+    const uint8_t *signature; /* 64 bytes or NULL */
+    bool more;
+    uint64_t retry_ms;
+    uint64_t commands[DS_COMMANDS_MAX];
+    size_t command_count;
+    struct ds_slice *own_batches;
+    size_t own_batch_count;
+    struct ds_slice epoch_entry; /* empty: none */
+};
+DS_NODISCARD enum ds_err ds_response_parse(struct ds_slice bytes, struct ds_arena *arena,
+                                           struct ds_response *response, struct ds_detail *detail);
+void ds_response_put(struct ds_builder *builder, const struct ds_response *response);
+
+/* The part under the server's signature (response keys 11, 12). */
+struct ds_receipt {
+    struct ds_head head;
+    struct ds_id device;
+    struct ds_lane_state lanes[DS_LANES_MAX];
+    size_t lane_count;
+};
+void ds_receipt_put(struct ds_builder *builder, const struct ds_receipt *receipt);
+DS_NODISCARD enum ds_err ds_receipt_parse(struct ds_slice bytes, struct ds_receipt *receipt);
+
+/* Enrolment (FORMAT.md, "Enrolment"). */
+#define DS_PINS_MAX 4
+#define DS_URL_SIZE_MAX 200
+struct ds_enrol_code {
+    struct ds_id station;
+    struct ds_hash server_sign;
+    struct ds_hash server_box;
+    struct ds_id code;
+    struct ds_hash pins[DS_PINS_MAX];
+    size_t pin_count;
+    struct ds_slice url;
+};
+void ds_enrol_code_put(struct ds_builder *text, const struct ds_enrol_code *code); /* "DS1:..." */
+/* scratch holds the decoded bytes that url borrows. */
+DS_NODISCARD enum ds_err ds_enrol_code_parse(struct ds_slice text, struct ds_builder *scratch,
+                                             struct ds_enrol_code *code, struct ds_detail *detail);
+struct ds_enrol_request {
+    struct ds_id code;
+    struct ds_hash sign_key;
+    struct ds_hash box_key;
+    struct ds_slice model;
+    const uint8_t *signature; /* NULL when writing the part that is signed. */
+};
+void ds_enrol_request_put(struct ds_builder *builder, const struct ds_enrol_request *request);
+DS_NODISCARD enum ds_err ds_enrol_request_parse(struct ds_slice bytes,
+                                                struct ds_enrol_request *request);
+struct ds_enrol_answer {
+    struct ds_id station;
+    struct ds_id device;
+    struct ds_id worker;
+    struct ds_hash server_sign;
+    const uint8_t *signature;
+};
+void ds_enrol_answer_put(struct ds_builder *builder, const struct ds_enrol_answer *answer);
+DS_NODISCARD enum ds_err ds_enrol_answer_parse(struct ds_slice bytes,
+                                               struct ds_enrol_answer *answer);
+/* Bundle file: "DSB1" and an array of sealed batches. */
+void ds_bundle_put(struct ds_builder *builder, const struct ds_slice *sealed, size_t count);
+DS_NODISCARD enum ds_err ds_bundle_parse(struct ds_slice bytes, struct ds_arena *arena,
+                                         struct ds_slice **sealed, size_t *count,
+                                         struct ds_detail *detail);
+
+#endif
