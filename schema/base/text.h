@@ -41,13 +41,15 @@ int64_t ds_date_to_days(struct ds_date date);
 struct ds_date ds_date_of_days(int64_t days);
 /* "2026-01-05" */
 DS_NODISCARD enum ds_err ds_date_parse(struct ds_slice text, struct ds_date *date);
+void ds_put_date(struct ds_builder *builder, struct ds_date date);
 struct ds_date ds_date_of_instant(int64_t instant_ms, int32_t offset_min);
 
 /* Billing periods YYYYMM. */
 bool ds_period_ok(int64_t period);                      /* 190001..999912, month 01..12 */
 int32_t ds_period_add(int32_t period, int32_t months);  /* months may be negative */
 int32_t ds_period_diff(int32_t later, int32_t earlier); /* months between */
+/* Held to 000101..999912 for instants outside these years. */
 int32_t ds_period_of_instant(int64_t instant_ms, int32_t offset_min);
-int32_t ds_period_days(int32_t period); /* 28..31 */
+int32_t ds_period_days(int32_t period); /* 28..31; 0 of a period that is not ok */
 
 #endif
