@@ -1,0 +1,95 @@
+/* The engine: folds journal entries into state. Deterministic; no I/O of its own, no clock, no
+ * randomness: everything is in the entry and in the tables.
+ *
+ * One fold is one entry, inside the caller's write transaction. The caller (sync/shard) has checked
+ * signatures; authority, order, duplicates and branches are judged here, from the state alone, so a
+ * rebuild judges the same. What a fold did is told by verdict rows in the device's mailbox. */
+#ifndef DS_SYNC_CORE_ENGINE_H
+#define DS_SYNC_CORE_ENGINE_H
+
+#include "sync/core/merge.h"
+
+#define DS_ENGINE_VERSION 1
+#define DS_ENGINE_SCRATCH_SIZE 4194304 /* Bytes of arena that a fold may need. */
+#define DS_BOOK_METERS_MAX 20000
+#define DS_BRANCHES_MAX 16
+
+struct ds_folded {     /* What became of a batch entry. */
+    enum ds_err error; /* DS_OK; DS_ERR_GAP, _AUTH, _LIMIT: nothing was folded, do not append */
+    struct ds_incarnation incarnation; /* The writer, or the branch's name. */
+    uint8_t lane;
+    uint64_t last_seq;
+    uint64_t position; /* Where its last op was folded: this entry, or an earlier one. */
+    bool duplicate;    /* Everything was known already. */
+    bool branch;
+    uint32_t folded; /* ops applied, merged, proposed or in conflict */
+    uint32_t quarantined;
+};
+
+/* Make an empty shard: the station and activate(1) as entry 1 come from the caller. */
+struct ds_shard_meta {
+    struct ds_id station;
+    uint64_t size;  /* Entries folded. */
+    uint64_t epoch; /* From 1. */
+    uint64_t kept_size;
+    uint64_t version;   /* Active engine version; 0 before the first activate. */
+    int64_t time_ms;    /* Greatest instant of an entry: the engine's notion of now. */
+    int32_t offset_min; /* Of the station row. */
+};
+DS_NODISCARD enum ds_err ds_meta_load(struct ds_txn *txn, struct ds_shard_meta *meta);
+DS_NODISCARD enum ds_err ds_meta_store(struct ds_txn *txn, const struct ds_shard_meta *meta);
+
+/* Judge a batch before it becomes an entry: known already (then position and duplicate are set), a
+ * gap, an unknown device, or acceptable (new, overlap, branch). Read only. */
+DS_NODISCARD enum ds_err ds_engine_judge(struct ds_txn *txn, const struct ds_batch *batch,
+                                         struct ds_arena *arena, struct ds_folded *folded);
+/* Fold entry number meta->size + 1. meta is updated and stored. An error other than in
+ * folded->error is the store's, or DS_ERR_INTEGRITY for state that contradicts itself. */
+DS_NODISCARD enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta,
+                                        struct ds_slice entry, struct ds_arena *arena,
+                                        struct ds_folded *folded, struct ds_detail *detail);
+/* Hash over every derived table: equal journals, equal digests. progress (optional) is called now
+ * and then. */
+DS_NODISCARD enum ds_err ds_engine_digest(struct ds_txn *txn, struct ds_hash *digest);
+
+/* What a device holds now: catalogue, mailbox, tasks of its worker, his books; ascending. */
+DS_NODISCARD enum ds_err ds_scopes_of_device(struct ds_txn *txn, const struct ds_id *device,
+                                             struct ds_arena *arena,
+                                             struct ds_scope scopes[static DS_SCOPES_MAX],
+                                             size_t *count);
+/* A row as a view shows it: the fields map, hidden fields left out. */
+DS_NODISCARD enum ds_err ds_project(struct ds_txn *txn, uint8_t view, uint8_t type,
+                                    const struct ds_id *id, struct ds_arena *arena,
+                                    struct ds_slice *fields);
+/* The addition of one row to a scope's digest, as four words (FORMAT.md, "Digest"). */
+void ds_digest_add(struct ds_hash *digest, const struct ds_scope *scope, const struct ds_row *row);
+void ds_digest_subtract(struct ds_hash *digest, const struct ds_scope *scope,
+                        const struct ds_row *row);
+/* The feed of one scope after a cursor, at most rows_max rows and about bytes_max bytes; rows and
+ * their bytes live in the arena. page->complete when the end was reached. */
+DS_NODISCARD enum ds_err ds_feed_page(struct ds_txn *txn, const struct ds_cursor_at *after,
+                                      uint64_t snapshot, size_t rows_max, size_t bytes_max,
+                                      struct ds_arena *arena, struct ds_page *page);
+
+/* Exports (the outbox): every revision once, in journal order. */
+struct ds_export {
+    uint64_t position;
+    uint32_t ordinal;
+    uint8_t kind;    /* enum ds_export_kind */
+    struct ds_id id; /* Slot, premises or meter. */
+    uint32_t revision;
+    uint32_t supersedes;    /* 0: none */
+    struct ds_slice fields; /* Canonical map of the record as exported (slot, premises, meter). */
+};
+DS_NODISCARD enum ds_err ds_export_next(struct ds_txn *txn, uint8_t consumer, uint64_t position,
+                                        uint32_t ordinal, struct ds_export *next);
+/* The consumer's durable cursor: the last delivery folded. Zeros if none. */
+DS_NODISCARD enum ds_err ds_export_cursor(struct ds_txn *txn, uint8_t consumer, uint64_t *position,
+                                          uint32_t *ordinal);
+
+/* The chain hash and watermark of a writer's lane; DS_ERR_NOT_FOUND if unknown. */
+DS_NODISCARD enum ds_err ds_lane_of(struct ds_txn *txn, const struct ds_incarnation *incarnation,
+                                    uint8_t lane, struct ds_lane_state *state,
+                                    struct ds_id *device);
+
+#endif
