@@ -19,6 +19,9 @@
 #define DS_KEY_SIZE_MAX 255       /* LMDB takes 511; ours stay well below. Keys are never empty. */
 #define DS_VALUE_SIZE_MAX 8388608 /* 8 MiB without the tag. */
 #define DS_VALUE_TAG_SIZE 8
+#define DS_STORE_READERS_MAX 254       /* Open read transactions of all processes (LMDB). */
+#define DS_STORE_QUOTA_MIN 1048576     /* Smaller quotas are refused. */
+#define DS_STORE_DISK_RESERVE 16777216 /* Below this much free disk only deletes are taken. */
 
 struct ds_store;
 struct ds_txn;
@@ -45,11 +48,12 @@ struct ds_store_ops {
 /* First member of each implementation's own struct. */
 struct ds_store {
     const struct ds_store_ops *ops;
-    bool broken; /* A commit failed; only reads are served. */
+    _Atomic bool broken; /* A commit failed; only reads are served. */
 };
 struct ds_txn {
     struct ds_store *store;
     bool write;
+    enum ds_err failed; /* A write failed: the transaction can only be aborted. */
 };
 
 /* Open or create a memory store; bytes_max bounds keys plus values (0: no bound). */
