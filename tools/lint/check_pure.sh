@@ -6,7 +6,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 # Memory functions, their fortified forms, and what compilers call on their own.
-compiler='(memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|__mem(cpy|move|set)_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(u?div|u?mod|mulo?)[dt]i[34]|__(asan|ubsan|tsan|sanitizer|sancov|gcov|llvm)_?[A-Za-z0-9_]*)'
+compiler='(memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|__mem(cpy|move|set)_chk|__stack_chk_fail|ntoh[sl]|_GLOBAL_OFFSET_TABLE_|__(u?div|u?mod|mulo?)[dt]i[34]|__(asan|ubsan|tsan|sanitizer|sancov|gcov|llvm)_?[A-Za-z0-9_]*)'
 schema_allowed="^($compiler|ds_assert_fail)\$"
 core_allowed="^($compiler|ds_assert_fail|crypto_generichash[a-z0-9_]*|sodium_memcmp)\$"
 
