@@ -43,9 +43,9 @@ check() {
     deny schema          '(sync|server|handheld-sdk|tools|tests)/|doorstep\.h"'
     deny schema/base     'schema/(records|codec|rules|geo)/'
     deny sync            '(server|handheld-sdk|tools|tests)/|doorstep\.h"'
-    deny sync/core       'sync/(crypto|store|shard)/'
+    deny sync/core       'sync/(crypto|shard)/|sync/store/(store_|tag)'
     deny sync/crypto     'sync/(store|shard)/'
-    deny sync/store      'sync/(crypto|shard)/'
+    deny sync/store      'sync/(core|crypto|shard)/'
     deny server          '(handheld-sdk|tools|tests)/|doorstep\.h"'
     deny handheld-sdk    '(server|tools|tests)/'
     deny handheld-sdk/examples '(schema|sync|handheld-sdk)/'
@@ -92,6 +92,12 @@ self_test() {
     must_pass 'an include downwards' "$1"
     echo '#include "sync/core/a.h"' >"$1/schema/base/a.c"
     must_fail 'schema including sync' "$1"
+    echo '#include "sync/store/store.h"' >"$1/sync/core/a.c"
+    echo >"$1/schema/base/a.c"
+    must_pass 'core on the front of the store' "$1"
+    echo '#include "sync/store/store_lmdb.h"' >"$1/sync/core/a.c"
+    must_fail 'core on an implementation' "$1"
+    echo >"$1/sync/core/a.c"
     echo >"$1/schema/base/a.c"
     echo '#include <lmdb.h>' >"$1/sync/shard/a.c"
     must_fail 'a second user of LMDB' "$1"

@@ -27,14 +27,19 @@ closed() {
 check() {
     work=$(mktemp -d)
     local bad=0
-    local schema=$1/libds_schema.a core=$1/libds_sync_core.a
+    local schema=$1/libds_schema.a front=$1/libds_sync_front.a core=$1/libds_sync_core.a
+    [ -f "$front" ] || front=
     if [ ! -f "$schema" ]; then
         echo "no $schema: build first" >&2
         bad=1
     else
         closed "$schema_allowed" "$schema" || bad=1
+        if [ -n "$front" ]; then
+            closed "$schema_allowed" "$front" "$schema" || bad=1
+        fi
         if [ -f "$core" ]; then
-            closed "$core_allowed" "$core" "$schema" || bad=1
+            # shellcheck disable=SC2086 # the front may be absent
+            closed "$core_allowed" "$core" $front "$schema" || bad=1
         fi
     fi
     rm -rf "$work"
