@@ -254,13 +254,16 @@ static bool hashes_ok(struct ds_slice value)
     return true;
 }
 
-static const char *what_is_wrong(const struct ds_field *field, const void *member)
+const char *ds_field_wrong(const struct ds_field *field, const void *member)
 {
     const struct ds_slice *slice = member;
     int64_t number = 0;
     switch (field->type) {
     case DS_TYPE_INT:
         memcpy(&number, member, sizeof(number));
+        if (field->unit == DS_UNIT_PERIOD && !ds_period_ok(number)) {
+            return "not a month YYYYMM";
+        }
         return in_range(field, number) ? NULL : "out of range";
     case DS_TYPE_BOOL:
         memcpy(&number, member, sizeof(number));
@@ -297,7 +300,7 @@ enum ds_err ds_validate(const struct ds_record_type *type, const void *record, b
         const struct ds_field *field = &type->fields[i];
         const char *wrong = NULL;
         if (ds_has(presence, field->index)) {
-            wrong = what_is_wrong(field, (const uint8_t *)record + field->offset);
+            wrong = ds_field_wrong(field, (const uint8_t *)record + field->offset);
         } else if (complete && field->need == DS_NEED_REQUIRED) {
             wrong = "missing";
         }
