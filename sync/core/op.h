@@ -14,6 +14,11 @@
 #define DS_BATCH_SIZE_MAX 262144
 #define DS_ENTRY_SIZE_MAX (DS_BATCH_SIZE_MAX + 512)
 #define DS_SEQ_MAX ((UINT64_C(1) << 56) - 1)
+#define DS_ERASED_MAX 256                    /* Key ids in one erase entry. */
+#define DS_INSTANT_MS_MAX (INT64_C(1) << 48) /* Year 10889; instants lie within +- this. */
+#define DS_MONO_MS_MAX (UINT64_C(1) << 48)
+#define DS_SOURCE_MAX 127    /* Numbers of the list clock_source, later ones too. */
+#define DS_SHIFT_MS_MIN 1000 /* A smaller shift of an op is not written. */
 
 #define DS_LABEL_BATCH DS_SLICE_LIT("doorstep batch 1")
 #define DS_LABEL_RECEIPT DS_SLICE_LIT("doorstep receipt 1")
