@@ -1,0 +1,83 @@
+/* A station's folder, opened: settings, secrets, stores and the shard in them.
+ *
+ * DIR/{doorstep.ini,lock,store/,keys/{server.keys,store/},blobs/,outbox/,tls/,admin.sock}. The one
+ * idea: whoever may write holds DIR/lock (flock), so that there is one writer per station: the
+ * daemon while it runs, else one command. The same struct serves both. Knows no HTTP. */
+#ifndef DS_SERVER_SITE_H
+#define DS_SERVER_SITE_H
+
+#include "server/config.h"
+#include "sync/shard/shard.h"
+
+#define DS_SITE_PATH_MAX 512       /* Bytes of DIR, its NUL included. */
+#define DS_SITE_FILE_PATH_MAX 1024 /* Of a file below it. */
+
+/* Tables of the key store that are the server's; sync/shard uses those below 16. */
+enum ds_site_table {
+    DS_SITE_TABLE_USER = 16,   /* name -> user (users.h) */
+    DS_SITE_TABLE_HEALTH = 17, /* device id -> health as last told (health.h) */
+};
+
+struct ds_site {
+    char dir[DS_SITE_PATH_MAX];
+    int lock_fd;
+    struct ds_config config;
+    struct ds_clock clock;
+    struct ds_random random;
+    struct ds_store *store;     /* Journal and state: DIR/store. */
+    struct ds_store *key_store; /* Customer keys, actors' seeds, codes, users: DIR/keys/store. */
+    struct ds_shard shard;      /* Written by the writer thread alone (writer.h). */
+    struct ds_id station;
+    int32_t offset_min;    /* The station's time zone, as it was when the site was opened. */
+    bool sample;           /* Marked as made of sample data. */
+    int64_t clock_from_ms; /* --clock: what it said when the process's clock said ... */
+    int64_t clock_base_ms; /* ... this, monotonic. */
+};
+
+/* Make DIR with everything in it. station needs number, name, offset_min, billing_authority; sample
+ * marks it. DS_ERR_EXISTS if DIR holds a station already. Leaves no half station behind: DIR is made
+ * beside itself and renamed when it did not exist. */
+DS_NODISCARD enum ds_err ds_site_init(const char *dir, const struct ds_station *station,
+                                      struct ds_detail *detail);
+
+struct ds_site_options {
+    const char *config_path;        /* NULL: DIR/doorstep.ini. */
+    int64_t clock_ms;               /* --clock: the instant to begin with; 0: the machine's clock.
+                                       DS_ERR_FORBIDDEN unless the station is marked sample. */
+    const struct ds_random *random; /* NULL: the system's. */
+};
+/* Open DIR for writing; site is the caller's memory and may not move while open. DS_ERR_LOCKED if
+ * another process holds it, DS_ERR_NOT_FOUND if there is no station. options may be NULL. */
+DS_NODISCARD enum ds_err ds_site_open(struct ds_site *site, const char *dir,
+                                      const struct ds_site_options *options,
+                                      struct ds_detail *detail);
+void ds_site_close(struct ds_site *site);
+
+/* Open over stores that the caller made (tests): no folder, no lock. dir may be NULL; with it,
+ * outbox and blobs lie there. The stores are closed by ds_site_close(). */
+DS_NODISCARD enum ds_err ds_site_open_stores(struct ds_site *site, const char *dir,
+                                             struct ds_store *store, struct ds_store *key_store,
+                                             const struct ds_station *create,
+                                             const struct ds_site_options *options,
+                                             struct ds_detail *detail);
+
+/* "DIR/name"; DS_ERR_LIMIT if too long. */
+DS_NODISCARD enum ds_err ds_site_path(const char *dir, const char *name,
+                                      char path[static DS_SITE_FILE_PATH_MAX]);
+
+/* A consistent hot copy into folder to, which must not exist or be empty: store first, keys after
+ * it, so that every key that the store needs is in it. The copy is a station folder. */
+DS_NODISCARD enum ds_err ds_site_backup(struct ds_site *site, const char *to,
+                                        struct ds_detail *detail);
+/* Copy a backup into DIR, which must not exist or be empty. The caller then opens it and declares
+ * the epoch (ds_shard_epoch, admin request "epoch") before anybody may exchange. */
+DS_NODISCARD enum ds_err ds_site_restore(const char *from, const char *dir,
+                                         struct ds_detail *detail);
+
+/* Whole files: read into memory of the caller's; write aside, fsync, rename, fsync the folder. */
+DS_NODISCARD enum ds_err ds_file_read(const char *path, struct ds_builder *out,
+                                      struct ds_detail *detail);
+DS_NODISCARD enum ds_err ds_file_write(const char *path, struct ds_slice bytes, unsigned mode,
+                                       struct ds_detail *detail);
+
+#endif
