@@ -19,11 +19,12 @@ struct ds_rule_input {
     size_t candidate_count;                /* Only the first DS_CANDIDATES_MAX count. */
     const struct ds_slot_past *past;       /* Ascending by period, all before the slot's. */
     size_t past_count;
-    const struct ds_swap_seen *swaps; /* In the slot's span, as they happened. */
+    const struct ds_swap_seen *swaps; /* Since the previous index, as they happened. */
     size_t swap_count;
-    bool frozen;          /* The slot was sent to billing ... */
-    int64_t frozen_order; /* ... as it stood at this journal number. */
-    bool visit_proven;    /* A visit of this period without entry, with slip or door photo. */
+    bool frozen;             /* The slot was sent to billing ... */
+    int64_t frozen_order;    /* ... as it stood at this journal number ... */
+    int64_t frozen_volume_l; /* ... with this volume. */
+    bool visit_proven;       /* A visit of this period without entry, with slip or door photo. */
     struct ds_hash previous_photo; /* Of the period before at this meter; all zero: none. */
     bool has_previous_card;        /* Card or remote volumes of the period before are known. */
     int64_t previous_purchased_l;

@@ -49,13 +49,13 @@ struct ds_rule_def {
     enum ds_ask ask;
     struct ds_limit limit[2];
     const char *name; /* As in enum ds_rule. */
-    const char *term; /* 中文 */
     const char *needs;
     const char *formula;
     const char *source;
 };
 /* NULL for a number that is no rule. */
 const struct ds_rule_def *ds_rule_def(int64_t rule);
+const char *ds_rule_term(enum ds_rule rule); /* 中文, static. */
 
 /* One rule at one station. */
 struct ds_rule_limits {
@@ -71,7 +71,7 @@ struct ds_rule_table {
     struct ds_rule_limits rule[DS_RULE_COUNT]; /* By enum ds_rule; 0 unused. */
     int64_t price_e4;      /* Where no tariff is known: 30000 (3 yuan per m3). */
     int64_t floor_l;       /* The spread of a season is at least this: 3000 L ... */
-    int64_t floor_percent; /* ... and at least this share of its median: 15 %. */
+    int64_t floor_percent; /* ... and at least this share of its median: 10 %. */
     int32_t season_months; /* Months either side of the same month of other years: 1. */
     int32_t season_least;  /* Fewer seasonal volumes than this are no season: 3. */
 };

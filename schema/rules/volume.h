@@ -10,7 +10,6 @@
 #include "schema/rules/rule.h"
 
 #define DS_PAST_MAX 60 /* Periods back that are looked at; older ones are ignored. */
-#define DS_SWAPS_MAX 8 /* In one slot. More: kind volume_unknown. */
 #define DS_VOLUME_MAX_L INT64_C(1000000000000000) /* As slot.consumption_l. */
 #define DS_DIAL_DIGITS_MAX 12
 #define DS_DIAL_DIGITS_DEFAULT 5
@@ -55,7 +54,11 @@ struct ds_slot_past {
     int64_t last_actual_index;
 };
 
-/* A swap inside the slot's span, in the order in which they happened. */
+/* A swap since the previous index: of a period (swap.period, whatever its instant) after that of the
+ * newest past slot with an index, up to the slot's own; in the order in which they happened. They
+ * are billed in this slot: a reading that was taken before the last of them is billed up to that
+ * swap, and the next slot goes on from the new dial's first index. A slot without an index bills
+ * nothing and leaves its swaps to the next one. */
 struct ds_swap_seen {
     int64_t instant_ms;
     int64_t old_final_index;
@@ -137,14 +140,15 @@ struct ds_consumption {
 /* Consumption of one candidate:
  * CASE a decision named a volume                       RESULT agreed
  * CASE no index                                        RESULT no_index
- * CASE no earlier index and no swap                    RESULT no_predecessor
  * CASE an index does not fit its dial                  RESULT unknown
+ * CASE no earlier index                                RESULT no_predecessor
  * CASE previous was estimated, and the dial moved less since the last actual reading than the
  *      estimates said                                  RESULT over_estimate
  * CASE index >= previous                               RESULT plain
  * CASE forward distance modulo 10^digits is at most half the dial and 5 x expected
  *                                                      RESULT passing_zero
  * CASE else                                            RESULT reversed
+ * CASE the sum is beyond DS_VOLUME_MAX_L               RESULT unknown
  * Across swaps each dial is a leg with its own digits and litres; the gravest leg names the kind.
  * Without an expected use passing zero is not credible. */
 void ds_consumption(const struct ds_volume_input *input, const struct ds_candidate *candidate,
@@ -163,8 +167,10 @@ int64_t ds_dial_size(int32_t digits); /* 10^digits; digits 0: the default; clamp
 
 /* An estimated index by a named method, for the span that ends at instant_ms: the volume is a whole
  * number of counts, rounded down, so that index and volume agree. agreed_l is used by `agreed`
- * alone. DS_ERR_NOT_FOUND: no previous index, or too few volumes for the method; DS_ERR_USAGE: not a
- * method, or a negative agreed_l; DS_ERR_LIMIT: half the dial or more. */
+ * alone. input->expected is that of the span. DS_ERR_NOT_FOUND: no previous index, or too few
+ * volumes for the method; DS_ERR_CONFLICT: a swap of the period has an index, so nothing is to be
+ * estimated; DS_ERR_USAGE: not a method, or agreed_l outside 0..DS_VOLUME_MAX_L; DS_ERR_LIMIT: more
+ * than half the dial. */
 struct ds_estimate {
     int64_t index;
     int64_t volume_l;
