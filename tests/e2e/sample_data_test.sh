@@ -54,8 +54,7 @@ function text(name, at) {
     rest = substr($0, at + length(name) + 4)
     return substr(rest, 1, index(rest, "\"") - 1)
 }
-function fail(what) { print FILENAME ": line " FNR ": " what; bad = 1 }
-END { exit bad }'
+function fail(what) { print FILENAME ": line " FNR ": " what; bad = 1 }'
 
 premises__have_doors_and_lie_at_shijiazhuang() {
     awk "$features"'
@@ -311,10 +310,13 @@ refuses $files book.csv '2s/$/\r/'
 premises=premises__have_doors_and_lie_at_shijiazhuang
 refuses $premises premises.geojson '9s/"room":"[0-9]*"/"room":"101"/'
 refuses $premises premises.geojson '9s/\[114\./[7./'
+refuses $premises premises.geojson '2s/"building":"[^"]*"/"building":"9号楼"/'
 refuses people__cannot_be_called account.csv '9s/,1000/,1390/'
 meters=meters__refer_to_what_exists_and_books_are_walkable
 refuses $meters meter.csv '9s/,SJZ01-/,SJZ02-/'
 refuses $meters meter.csv '9s/,B01,/,B02,/'
+refuses $meters meter.csv '9s/,2[0-9]*,/,12345678,/; 99s/,2[0-9]*,/,12345678,/'
+refuses $meters book.csv '3s/,W02$/,W92/'
 history=history__rises_except_where_injected
 refuses $history history.csv '9s/,[0-9]*$/,17/'
 refuses $history history.csv '9s/,[0-9]*$/,-1/'
