@@ -238,7 +238,9 @@ scenario__says_what_the_files_hold() {
     awk -F, '
     function fail(what) { print FILENAME ": line " FNR ": " what; bad = 1 }
     function is(name, value) {
-        if (expect[name] != value) { print "day.ini: " name "=" expect[name] ", is " value; bad = 1 }
+        if (expect[name] == value) return
+        print "day.ini: " name "=" expect[name] ", is " value
+        bad = 1
     }
     FILENAME == "day.ini" {
         if (length($0) > 190) fail("line is too long for an INI reader")
@@ -259,7 +261,8 @@ scenario__says_what_the_files_hold() {
         is("acts", acts); is("readings", readings); is("visits", acts - readings)
         is("swaps", swaps); is("remote_readings", remote); is("slots_empty", 1075 - slots)
         for (name in rules) is(name, rules[name])
-        if (!(("[event.1]/kind=reassign") in said) || !(("[handheld.W09]/restore_at=13:45") in said) ||
+        if (!(("[event.1]/kind=reassign") in said) ||
+            !(("[handheld.W09]/restore_at=13:45") in said) ||
             !(("[handheld.W05]/clock_offset_s=-1769729400") in said) ||
             !(("[handheld.W11]/clock_offset_s=172800") in said)) {
             print "day.ini: a case is missing"; bad = 1
