@@ -18,7 +18,11 @@
 #define DS_KEYS_MAX 4096
 #define DS_PAGE_ROWS_MAX 4096
 #define DS_COMMANDS_MAX 8
+#define DS_PAGES_MAX 256
 #define DS_BUDGET_DEFAULT 262144
+#define DS_APP_VERSION_SIZE_MAX 64
+#define DS_WRAPPED_KEY_SIZE 72                            /* Nonce 24, key 32, tag 16. */
+#define DS_SEALED_BATCH_SIZE_MAX (DS_BATCH_SIZE_MAX + 48) /* crypto_box_seal adds 48. */
 
 enum ds_scope_kind {
     DS_SCOPE_CATALOGUE = 1,
@@ -162,6 +166,7 @@ DS_NODISCARD enum ds_err ds_receipt_parse(struct ds_slice bytes, struct ds_recei
 /* Enrolment (FORMAT.md, "Enrolment"). */
 #define DS_PINS_MAX 4
 #define DS_URL_SIZE_MAX 200
+#define DS_MODEL_SIZE_MAX 120 /* As device.model. */
 struct ds_enrol_code {
     struct ds_id station;
     struct ds_hash server_sign;
@@ -196,6 +201,7 @@ void ds_enrol_answer_put(struct ds_builder *builder, const struct ds_enrol_answe
 DS_NODISCARD enum ds_err ds_enrol_answer_parse(struct ds_slice bytes,
                                                struct ds_enrol_answer *answer);
 /* Bundle file: "DSB1" and an array of sealed batches. */
+#define DS_BUNDLE_BATCHES_MAX 4096
 void ds_bundle_put(struct ds_builder *builder, const struct ds_slice *sealed, size_t count);
 DS_NODISCARD enum ds_err ds_bundle_parse(struct ds_slice bytes, struct ds_arena *arena,
                                          struct ds_slice **sealed, size_t *count,

@@ -1,0 +1,41 @@
+/* What requests and responses have in common: lists in an arena, lanes, cursors, wrapped keys.
+ *
+ * Each take function reads the value of the map's present key and fails the reader; each put
+ * function writes a value without its key. Private to sync/core. */
+#ifndef DS_SYNC_CORE_EXCHANGE_PARTS_H
+#define DS_SYNC_CORE_EXCHANGE_PARTS_H
+
+#include "sync/core/exchange.h"
+#include "sync/core/reader.h"
+
+enum ds_lane_form { DS_LANE_SEALED = 4, DS_LANE_HELD = 5 }; /* Items of a lane's array. */
+
+/* Room for count items of size bytes; NULL (and a failed reader if count > 0) when there is none. */
+void *ds_exchange_list(struct ds_reader *reader, struct ds_arena *arena, size_t count, size_t size);
+struct ds_incarnation ds_exchange_take_incarnation(struct ds_reader *reader);
+void ds_exchange_put_incarnation(struct ds_builder *builder,
+                                 const struct ds_incarnation *incarnation);
+/* An array of bin, each 1..max bytes. */
+struct ds_slice *ds_exchange_take_bins(struct ds_reader *reader, struct ds_arena *arena,
+                                       uint32_t max_count, size_t max_size, size_t *count);
+void ds_exchange_put_bins(struct ds_builder *builder, const struct ds_slice *bins, size_t count);
+/* lanes has room for DS_LANES_MAX. */
+size_t ds_exchange_take_lanes(struct ds_reader *reader, enum ds_lane_form form,
+                              struct ds_lane_state *lanes);
+void ds_exchange_put_lanes(struct ds_builder *builder, enum ds_lane_form form,
+                           const struct ds_lane_state *lanes, size_t count);
+struct ds_wrapped_key *ds_exchange_take_keys(struct ds_reader *reader, struct ds_arena *arena,
+                                             size_t *count);
+void ds_exchange_put_keys(struct ds_builder *builder, const struct ds_wrapped_key *keys,
+                          size_t count);
+/* Kind, key, view inside an array; and with position, ordinal, phase behind them. */
+struct ds_scope ds_exchange_take_scope(struct ds_reader *reader);
+void ds_exchange_put_scope(struct ds_builder *builder, const struct ds_scope *scope);
+struct ds_cursor_at ds_exchange_take_cursor(struct ds_reader *reader);
+void ds_exchange_put_cursor(struct ds_builder *builder, const struct ds_cursor_at *cursor);
+/* A map's head; has[key] says which keys will follow. */
+void ds_exchange_put_map(struct ds_builder *builder, const bool *has, size_t count);
+/* The outcome of a whole message: no byte may stand behind its map. */
+DS_NODISCARD enum ds_err ds_exchange_end(struct ds_reader *reader, uint64_t required);
+
+#endif
