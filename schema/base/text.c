@@ -53,6 +53,12 @@ bool ds_utf8_check(struct ds_slice text, size_t *bad)
     return true;
 }
 
+size_t ds_utf8_sequence(struct ds_slice text)
+{
+    size_t bad = 0;
+    return text.size == 0 ? 0 : sequence_size(text.data, text.size, &bad);
+}
+
 bool ds_utf8_ok(struct ds_slice text)
 {
     size_t bad = 0;

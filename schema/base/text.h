@@ -11,6 +11,8 @@
 bool ds_utf8_ok(struct ds_slice text);
 /* As above; on failure *bad is the index of the first wrong byte. */
 bool ds_utf8_check(struct ds_slice text, size_t *bad);
+/* Bytes (1..4) of the well-formed sequence that text begins with; 0 if it begins with none. */
+size_t ds_utf8_sequence(struct ds_slice text);
 
 DS_NODISCARD enum ds_err ds_hex_parse(struct ds_slice text, void *out, size_t size);
 DS_NODISCARD enum ds_err ds_id_parse(struct ds_slice text, struct ds_id *id); /* 32 hex digits. */

@@ -4,13 +4,14 @@
  * scale 3 are litres); by unit also an instant (RFC 3339), a date (2026-01-05) or a period
  * (202601 or 2026-01) when scale is 0. BOOL: 1 0 true false. ENUM: the word or the Chinese term.
  * ID, HASH: hex. HASHES: hex with single spaces between, sorted on reading. BYTES: base64url.
- * Whoever imports decides what an empty cell means; here it is only a TEXT's empty text. Pure. */
+ * (A guard's apostrophe before BYTES is ours and taken away.) Whoever imports decides what an empty
+ * cell means; here it is only a TEXT's empty text. Pure. */
 #ifndef DS_SCHEMA_CODEC_RECORD_CSV_H
 #define DS_SCHEMA_CODEC_RECORD_CSV_H
 
 #include "schema/base/arena.h"
 #include "schema/codec/csv.h"
-#include "schema/record.h"
+#include "schema/codec/record_text.h"
 
 #define DS_CELL_SCALE_MAX 9
 
@@ -21,10 +22,6 @@
 DS_NODISCARD enum ds_err ds_record_from_cell(const struct ds_field *field, struct ds_slice text,
                                              unsigned scale, struct ds_arena *arena, void *member,
                                              struct ds_detail *detail);
-
-/* Is clear a permitted clear text of a personal field: UTF-8, no NUL, within the limits? */
-DS_NODISCARD enum ds_err ds_personal_check(const struct ds_field *field, struct ds_slice clear,
-                                           struct ds_detail *detail);
 
 struct ds_cell_form {
     unsigned scale;     /* Of an INT: 0..DS_CELL_SCALE_MAX. */
