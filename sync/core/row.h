@@ -1,6 +1,11 @@
 /* A row: one entity's merged fields with what the merge must remember.
  *
- * Stored as a canonical map {1: fields, 2: versions, 3: siblings, 4: changed, 5: scopes, 6: made}.
+ * Stored packed, in this order: u64 made, u64 changed, u8 scopes and 18 bytes each, u8 writes and
+ * 24 bytes each (position, incarnation, lane and 7 bytes of seq), u8 cells and 3 bytes each (tag,
+ * index of the latest write, index of the other or 255), u8 sibling groups (tag, u8 count, and per
+ * sibling u8 write, u32 size, bytes), then the fields map (tag -> value) to the end. Writes are
+ * shared, for most cells of a row were written by one op. It is state, not wire: it may change with
+ * the engine's version, and a rebuild makes it anew.
  * The fields map is what everybody sees (tag -> value); versions keep, per field, the latest write
  * of two distinct writers, which makes the conflict check exact. A parsed row borrows its bytes. */
 #ifndef DS_SYNC_CORE_ROW_H

@@ -6,6 +6,7 @@
 #ifndef DS_SYNC_CORE_TABLES_H
 #define DS_SYNC_CORE_TABLES_H
 
+#include "schema/record.h"
 #include "sync/core/exchange.h"
 #include "sync/store/store.h"
 
@@ -22,7 +23,8 @@ enum ds_table {
     DS_TABLE_SLOT = 10,   /* meter id, register u8, period u32 -> slot (slot.h) */
     DS_TABLE_EXPORT = 11, /* consumer u8, position u64, ordinal u32 -> export (export.h) */
     DS_TABLE_QUEUE = 12,  /* type u8, inverted risk u64, id -> (one zero byte): open items */
-    DS_TABLE_CURSOR = 13, /* consumer u8 -> last delivered position u64, ordinal u32, op id */
+    DS_TABLE_CURSOR = 13, /* consumer u8 -> last delivery; or 0, type u8, id -> export revision */
+    DS_TABLE_PACE = 14,   /* device id -> evidence of its previous reading (slot.h) */
 };
 
 enum ds_link {

@@ -1,0 +1,639 @@
+#include "schema/base/text.h"
+#include "schema/codec/msgpack.h"
+#include "sync/core/fold.h"
+
+#include <string.h>
+
+enum { MEMBER_SIZE = 8 + 4 + 1 + 32, FEED_VALUE_SIZE = 1 + 16 + 1, SCOPE_VALUE_SIZE = 32 + 8 + 8 };
+enum { ROW_ROOM = DS_ROW_SIZE_MAX, VIEW_READER = 1, VIEW_ALL = 0 };
+
+/* Fields that a view does not show. */
+static const struct {
+    uint8_t view;
+    uint8_t type;
+    uint8_t tag;
+} hidden[] = {
+    {VIEW_READER, DS_REC_account, DS_TAG_account_persons},
+    {VIEW_READER, DS_REC_account, DS_TAG_account_balance_fen},
+};
+
+static bool is_hidden(uint8_t view, uint8_t type, uint64_t tag)
+{
+    for (size_t i = 0; i < DS_COUNT(hidden); i++) {
+        if (hidden[i].view == view && hidden[i].type == type && hidden[i].tag == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The map without the hidden pairs; the same bytes when there are none. */
+static enum ds_err show(struct ds_arena *arena, uint8_t view, uint8_t type, struct ds_slice fields,
+                        struct ds_slice *shown)
+{
+    struct ds_cursor cursor;
+    uint32_t kept = 0;
+    ds_cursor_init(&cursor, fields);
+    uint32_t pairs = ds_mp_take_map(&cursor);
+    for (uint32_t i = 0; i < pairs; i++) {
+        kept += !is_hidden(view, type, ds_mp_take_uint(&cursor));
+        (void)ds_mp_take_value(&cursor);
+    }
+    if (ds_cursor_end(&cursor) != DS_OK) {
+        return DS_ERR_INTEGRITY;
+    }
+    if (kept == pairs) {
+        *shown = fields;
+        return DS_OK;
+    }
+    uint8_t *memory = ds_arena_alloc(arena, fields.size);
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    struct ds_builder builder;
+    ds_builder_init(&builder, memory, fields.size);
+    ds_cursor_init(&cursor, fields);
+    (void)ds_mp_take_map(&cursor);
+    ds_mp_put_map(&builder, kept);
+    for (uint32_t i = 0; i < pairs; i++) {
+        uint64_t tag = ds_mp_take_uint(&cursor);
+        struct ds_slice value = ds_mp_take_value(&cursor);
+        if (!is_hidden(view, type, tag)) {
+            ds_mp_put_uint(&builder, tag);
+            ds_mp_put_raw(&builder, value);
+        }
+    }
+    return ds_builder_end(&builder, shown);
+}
+
+enum ds_err ds_project(struct ds_txn *txn, uint8_t view, uint8_t type, const struct ds_id *id,
+                       struct ds_arena *arena, struct ds_slice *fields)
+{
+    struct ds_key key = ds_key_row(type, id);
+    struct ds_slice value;
+    struct ds_slice all;
+    uint64_t changed = 0;
+    DS_TRY(ds_txn_get(txn, DS_TABLE_ROW, ds_key_slice(&key), &value));
+    DS_TRY(ds_row_fields(value, &all, &changed));
+    return show(arena, view, type, all, fields);
+}
+
+static struct ds_hash row_hash(const struct ds_scope *scope, const struct ds_row *row)
+{
+    struct ds_hash hash;
+    struct ds_hasher hasher;
+    uint8_t head[DS_SCOPE_SIZE + 1 + 16 + 8];
+    struct ds_builder builder;
+    ds_builder_init(&builder, head, sizeof(head));
+    ds_put_scope(&builder, scope);
+    ds_put_u8(&builder, (uint8_t)row->type);
+    ds_put_id(&builder, &row->id);
+    ds_put_u64(&builder, row->position);
+    ds_hasher_init(&hasher, (struct ds_slice){NULL, 0}, sizeof(hash.byte));
+    ds_hasher_add(&hasher, DS_SLICE_LIT("doorstep row 1"));
+    ds_hasher_add(&hasher, DS_SLICE_OF(head));
+    ds_hasher_add(&hasher, row->fields);
+    ds_hasher_end(&hasher, hash.byte, sizeof(hash.byte));
+    return hash;
+}
+
+static uint64_t word_at(const uint8_t *bytes)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < 8; i++) {
+        word = word << 8 | bytes[i];
+    }
+    return word;
+}
+
+static void sum_words(struct ds_hash *digest, const struct ds_hash *hash, bool subtract)
+{
+    for (size_t at = 0; at < sizeof(digest->byte); at += 8) {
+        uint64_t add = word_at(hash->byte + at);
+        uint64_t sum = word_at(digest->byte + at) + (subtract ? 0 - add : add);
+        for (size_t i = 0; i < 8; i++) {
+            digest->byte[at + i] = (uint8_t)(sum >> (56 - 8 * i));
+        }
+    }
+}
+
+void ds_digest_add(struct ds_hash *digest, const struct ds_scope *scope, const struct ds_row *row)
+{
+    struct ds_hash hash = row_hash(scope, row);
+    sum_words(digest, &hash, false);
+}
+
+void ds_digest_subtract(struct ds_hash *digest, const struct ds_scope *scope,
+                        const struct ds_row *row)
+{
+    struct ds_hash hash = row_hash(scope, row);
+    sum_words(digest, &hash, true);
+}
+
+struct scope_state {
+    struct ds_hash digest;
+    uint64_t rows;
+    uint64_t last;
+};
+
+static enum ds_err scope_load(struct ds_txn *txn, const struct ds_scope *scope,
+                              struct scope_state *state)
+{
+    struct ds_key key = ds_key_scope(scope);
+    struct ds_slice value;
+    memset(state, 0, sizeof(*state));
+    enum ds_err err = ds_txn_get(txn, DS_TABLE_SCOPE, ds_key_slice(&key), &value);
+    if (err == DS_ERR_NOT_FOUND) {
+        return DS_OK;
+    }
+    DS_TRY(err);
+    struct ds_cursor cursor;
+    ds_cursor_init(&cursor, value);
+    state->digest = ds_take_hash(&cursor);
+    state->rows = ds_take_u64(&cursor);
+    state->last = ds_take_u64(&cursor);
+    return ds_cursor_end(&cursor) == DS_OK ? DS_OK : DS_ERR_INTEGRITY;
+}
+
+static enum ds_err scope_store(struct ds_txn *txn, const struct ds_scope *scope,
+                               const struct scope_state *state)
+{
+    uint8_t bytes[SCOPE_VALUE_SIZE];
+    struct ds_builder builder;
+    struct ds_slice value;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_put_hash(&builder, &state->digest);
+    ds_put_u64(&builder, state->rows);
+    ds_put_u64(&builder, state->last);
+    DS_TRY(ds_builder_end(&builder, &value));
+    struct ds_key key = ds_key_scope(scope);
+    return ds_txn_put(txn, DS_TABLE_SCOPE, ds_key_slice(&key), value);
+}
+
+/* Take the row's earlier feed entry away, and its hash out of the digest. */
+static enum ds_err member_forget(struct ds_fold *fold, const struct ds_scope *scope,
+                                 const struct ds_key *member, struct scope_state *state)
+{
+    struct ds_slice value;
+    enum ds_err err = ds_txn_get(fold->txn, DS_TABLE_MEMBER, ds_key_slice(member), &value);
+    if (err == DS_ERR_NOT_FOUND) {
+        return DS_OK;
+    }
+    DS_TRY(err);
+    struct ds_cursor cursor;
+    ds_cursor_init(&cursor, value);
+    uint64_t position = ds_take_u64(&cursor);
+    uint32_t ordinal = ds_take_u32(&cursor);
+    bool gone = ds_take_u8(&cursor) != 0;
+    struct ds_hash hash = ds_take_hash(&cursor);
+    if (ds_cursor_end(&cursor) != DS_OK || (!gone && state->rows == 0)) {
+        return DS_ERR_INTEGRITY;
+    }
+    if (!gone) {
+        sum_words(&state->digest, &hash, true);
+        state->rows--;
+    }
+    struct ds_key key = ds_key_feed(scope, position, ordinal);
+    return ds_txn_del(fold->txn, DS_TABLE_FEED, ds_key_slice(&key));
+}
+
+static enum ds_err member_put(struct ds_fold *fold, const struct ds_scope *scope,
+                              const struct ds_row_state *row, bool gone, struct ds_slice fields)
+{
+    struct ds_key member = ds_key_member(scope, row->type, &row->id);
+    struct scope_state state;
+    DS_TRY(scope_load(fold->txn, scope, &state));
+    DS_TRY(member_forget(fold, scope, &member, &state));
+    struct ds_hash hash = {{0}};
+    if (!gone) {
+        struct ds_slice shown;
+        DS_TRY(show(fold->arena, scope->view, row->type, fields, &shown));
+        struct ds_row out = {
+            .type = row->type, .id = row->id, .position = row->changed, .fields = shown};
+        hash = row_hash(scope, &out);
+        sum_words(&state.digest, &hash, false);
+        state.rows++;
+    }
+    fold->ordinal++;
+    state.last = fold->position;
+    DS_TRY(scope_store(fold->txn, scope, &state));
+
+    uint8_t bytes[MEMBER_SIZE];
+    struct ds_builder builder;
+    struct ds_slice value;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_put_u64(&builder, fold->position);
+    ds_put_u32(&builder, fold->ordinal);
+    ds_put_u8(&builder, gone);
+    ds_put_hash(&builder, &hash);
+    DS_TRY(ds_builder_end(&builder, &value));
+    DS_TRY(ds_txn_put(fold->txn, DS_TABLE_MEMBER, ds_key_slice(&member), value));
+
+    struct ds_key key = ds_key_feed(scope, fold->position, fold->ordinal);
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_put_u8(&builder, row->type);
+    ds_put_id(&builder, &row->id);
+    ds_put_u8(&builder, gone);
+    DS_TRY(ds_builder_end(&builder, &value));
+    return ds_txn_put(fold->txn, DS_TABLE_FEED, ds_key_slice(&key), value);
+}
+
+/* ---- Which scopes hold a row. ---- */
+struct scope_list {
+    struct ds_scope *scope;
+    size_t count;
+};
+
+static void add_scope(struct scope_list *list, uint8_t kind, const struct ds_id *key, uint8_t view)
+{
+    struct ds_scope scope = {.kind = kind, .key = *key, .view = view};
+    size_t at = 0;
+    while (at < list->count && ds_scope_compare(&list->scope[at], &scope) < 0) {
+        at++;
+    }
+    bool there = at < list->count && ds_scope_compare(&list->scope[at], &scope) == 0;
+    if (there || list->count == DS_ROW_SCOPES_MAX) {
+        return; /* More than 16 scopes for one row: an account in 16 books. The least stay. */
+    }
+    memmove(&list->scope[at + 1], &list->scope[at], (list->count - at) * sizeof(scope));
+    list->scope[at] = scope;
+    list->count++;
+}
+
+/* The book of each meter that hangs at a premises or belongs to an account. */
+static enum ds_err add_books_of(struct ds_fold *fold, enum ds_link kind, const struct ds_id *parent,
+                                struct scope_list *list)
+{
+    struct ds_key key = ds_link_first(kind, parent);
+    uint32_t order = 0;
+    struct ds_id child;
+    uint8_t type = 0;
+    for (;;) {
+        enum ds_err err = ds_link_next(fold->txn, &key, &order, &child, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        size_t mark = ds_arena_mark(fold->arena);
+        struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+        if (meter == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        DS_TRY(ds_record_load(fold->txn, DS_REC_meter, &child, fold->arena, meter));
+        if (DS_HAS(meter, meter, book)) {
+            add_scope(list, DS_SCOPE_BOOK, &meter->book, VIEW_READER);
+        }
+        ds_arena_rewind(fold->arena, mark);
+    }
+}
+
+/* The latest opened period of a book; 0 if none. */
+static enum ds_err latest_period(struct ds_fold *fold, const struct ds_id *book, uint32_t *period)
+{
+    struct ds_key key = ds_key_link(DS_LINK_BOOK_PERIOD, book, UINT32_MAX, &(struct ds_id){{0}});
+    struct ds_slice found;
+    struct ds_slice value;
+    *period = 0;
+    enum ds_err err =
+        ds_txn_at_or_before(fold->txn, DS_TABLE_LINK, ds_key_slice(&key), &found, &value);
+    if (err == DS_ERR_NOT_FOUND) {
+        return DS_OK;
+    }
+    DS_TRY(err);
+    if (found.size == key.size && memcmp(found.data, key.byte, 17) == 0) {
+        struct ds_cursor cursor;
+        ds_cursor_init(&cursor, found);
+        (void)ds_take_bytes(&cursor, 17);
+        *period = ds_take_u32(&cursor);
+    }
+    return DS_OK;
+}
+
+static enum ds_err slot_scopes(struct ds_fold *fold, struct ds_row_state *row,
+                               struct scope_list *list)
+{
+    struct ds_id book;
+    int64_t period = 0;
+    uint32_t latest = 0;
+    if (!ds_cell_id(row, DS_TAG_slot_book, &book) ||
+        !ds_cell_int(row, DS_TAG_slot_period, &period)) {
+        return DS_OK;
+    }
+    DS_TRY(latest_period(fold, &book, &latest));
+    if (latest != 0 && ds_period_ok(latest) && period >= ds_period_add((int32_t)latest, -1)) {
+        add_scope(list, DS_SCOPE_BOOK, &book, VIEW_READER);
+    }
+    return DS_OK;
+}
+
+static bool task_is_open(int64_t state)
+{
+    return state != DS_TASK_done && state != DS_TASK_approved && state != DS_TASK_cancelled;
+}
+
+static void task_scopes(struct ds_fold *fold, struct ds_row_state *row, struct scope_list *list)
+{
+    struct ds_id worker;
+    int64_t state = 0;
+    add_scope(list, DS_SCOPE_OFFICE, &fold->meta->station, VIEW_ALL);
+    if (ds_cell_int(row, DS_TAG_task_state, &state) && task_is_open(state) &&
+        ds_cell_id(row, DS_TAG_task_assignee, &worker)) {
+        add_scope(list, DS_SCOPE_TASKS, &worker, VIEW_READER);
+    }
+}
+
+static enum ds_err scopes_of(struct ds_fold *fold, struct ds_row_state *row,
+                             struct scope_list *list)
+{
+    const struct ds_id *station = &fold->meta->station;
+    struct ds_id id;
+    switch (row->type) {
+    case DS_REC_station:
+    case DS_REC_worker:
+    case DS_REC_code:
+    case DS_REC_rule_setting:
+    case DS_REC_tariff:
+        add_scope(list, DS_SCOPE_CATALOGUE, station, VIEW_READER);
+        return DS_OK;
+    case DS_REC_book:
+        add_scope(list, DS_SCOPE_CATALOGUE, station, VIEW_READER);
+        add_scope(list, DS_SCOPE_BOOK, &row->id, VIEW_READER);
+        return DS_OK;
+    case DS_REC_device:
+        add_scope(list, DS_SCOPE_MAILBOX, &row->id, VIEW_READER);
+        add_scope(list, DS_SCOPE_OFFICE, station, VIEW_ALL);
+        return DS_OK;
+    case DS_REC_verdict:
+        add_scope(list, DS_SCOPE_MAILBOX, &fold->device, VIEW_READER);
+        return DS_OK;
+    case DS_REC_account:
+        return add_books_of(fold, DS_LINK_ACCOUNT_METER, &row->id, list);
+    case DS_REC_premises:
+        return add_books_of(fold, DS_LINK_PREMISES_METER, &row->id, list);
+    case DS_REC_meter:
+        if (ds_cell_id(row, DS_TAG_meter_book, &id)) {
+            add_scope(list, DS_SCOPE_BOOK, &id, VIEW_READER);
+        }
+        return DS_OK;
+    case DS_REC_period:
+        if (ds_cell_id(row, DS_TAG_period_book, &id)) {
+            add_scope(list, DS_SCOPE_BOOK, &id, VIEW_READER);
+        }
+        return DS_OK;
+    case DS_REC_slot:
+        return slot_scopes(fold, row, list);
+    case DS_REC_task:
+        task_scopes(fold, row, list);
+        return DS_OK;
+    case DS_REC_anomaly:
+    case DS_REC_conflict:
+    case DS_REC_proposal:
+    case DS_REC_quarantine_item:
+    case DS_REC_answer:
+        add_scope(list, DS_SCOPE_OFFICE, station, VIEW_ALL);
+        return DS_OK;
+    default:
+        return DS_OK;
+    }
+}
+
+static bool holds(const struct ds_scope *scopes, size_t count, const struct ds_scope *scope)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ds_scope_compare(&scopes[i], scope) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum ds_err ds_fold_put(struct ds_fold *fold, struct ds_row_state *row)
+{
+    struct ds_scope now[DS_ROW_SCOPES_MAX];
+    struct scope_list list = {now, 0};
+    if (!row->exists) {
+        row->made = fold->position;
+        row->exists = true;
+    }
+    row->changed = fold->position;
+    DS_TRY(scopes_of(fold, row, &list));
+    struct ds_scope before[DS_ROW_SCOPES_MAX];
+    size_t before_count = row->scope_count;
+    memcpy(before, row->scopes, before_count * sizeof(before[0]));
+    memcpy(row->scopes, now, list.count * sizeof(now[0]));
+    row->scope_count = list.count;
+
+    uint8_t *memory = ds_arena_alloc(fold->arena, ROW_ROOM);
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    struct ds_builder builder;
+    struct ds_slice bytes;
+    ds_builder_init(&builder, memory, ROW_ROOM);
+    ds_row_put(&builder, row);
+    DS_TRY(ds_builder_end(&builder, &bytes));
+    struct ds_key key = ds_key_row(row->type, &row->id);
+    DS_TRY(ds_txn_put(fold->txn, DS_TABLE_ROW, ds_key_slice(&key), bytes));
+
+    struct ds_slice fields;
+    uint64_t changed = 0;
+    DS_TRY(ds_row_fields(bytes, &fields, &changed));
+    for (size_t i = 0; i < before_count; i++) {
+        if (!holds(now, list.count, &before[i])) {
+            DS_TRY(member_put(fold, &before[i], row, true, fields));
+        }
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        DS_TRY(member_put(fold, &now[i], row, false, fields));
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_fold_put_record(struct ds_fold *fold, uint8_t type, const struct ds_id *id,
+                               const void *record)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    const struct ds_record_type *known = ds_record_type_by_number(type);
+    struct ds_row_state *row = DS_FOLD_NEW(fold, struct ds_row_state);
+    uint8_t *memory = ds_arena_alloc(fold->arena, ROW_ROOM);
+    if (row == NULL || memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    struct ds_builder builder;
+    struct ds_slice fields;
+    ds_builder_init(&builder, memory, ROW_ROOM);
+    DS_TRY(ds_record_encode(known, record, &builder));
+    DS_TRY(ds_builder_end(&builder, &fields));
+    DS_TRY(ds_row_load(fold->txn, type, id, fold->arena, row));
+    if (row->exists) {
+        uint8_t *have = ds_arena_alloc(fold->arena, ROW_ROOM);
+        if (have == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        ds_builder_init(&builder, have, ROW_ROOM);
+        ds_row_put_fields(&builder, row);
+        struct ds_slice standing;
+        DS_TRY(ds_builder_end(&builder, &standing));
+        if (ds_slice_equal(standing, fields)) {
+            ds_arena_rewind(fold->arena, mark);
+            return DS_OK;
+        }
+    }
+    row->cell_count = 0;
+    struct ds_cursor cursor;
+    ds_cursor_init(&cursor, fields);
+    uint32_t pairs = ds_mp_take_map(&cursor);
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct ds_cell *cell = ds_row_cell_make(row, (uint8_t)ds_mp_take_uint(&cursor));
+        DS_ASSERT(cell != NULL);
+        cell->value = ds_mp_take_value(&cursor);
+        memset(&cell->latest, 0, sizeof(cell->latest));
+    }
+    DS_TRY(ds_fold_put(fold, row));
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+enum ds_err ds_fold_touch(struct ds_fold *fold, uint8_t type, const struct ds_id *id)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_row_state *row = DS_FOLD_NEW(fold, struct ds_row_state);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_row_load(fold->txn, type, id, fold->arena, row));
+    if (row->exists) {
+        struct ds_scope now[DS_ROW_SCOPES_MAX];
+        struct scope_list list = {now, 0};
+        DS_TRY(scopes_of(fold, row, &list));
+        bool same = list.count == row->scope_count;
+        for (size_t i = 0; same && i < list.count; i++) {
+            same = ds_scope_compare(&now[i], &row->scopes[i]) == 0;
+        }
+        if (!same) {
+            DS_TRY(ds_fold_put(fold, row));
+        }
+    }
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+/* ---- Reading the feeds. ---- */
+static bool same_scope(struct ds_slice key, const struct ds_key *prefix)
+{
+    return key.size >= DS_SCOPE_SIZE && memcmp(key.data, prefix->byte, DS_SCOPE_SIZE) == 0;
+}
+
+static enum ds_err read_row(struct ds_txn *txn, const struct ds_scope *scope, struct ds_slice value,
+                            struct ds_arena *arena, struct ds_row *row)
+{
+    struct ds_cursor cursor;
+    ds_cursor_init(&cursor, value);
+    memset(row, 0, sizeof(*row));
+    row->type = ds_take_u8(&cursor);
+    row->id = ds_take_id(&cursor);
+    bool gone = ds_take_u8(&cursor) != 0;
+    if (ds_cursor_end(&cursor) != DS_OK) {
+        return DS_ERR_INTEGRITY;
+    }
+    if (gone) {
+        return DS_OK;
+    }
+    struct ds_key key = ds_key_row((uint8_t)row->type, &row->id);
+    struct ds_slice stored;
+    struct ds_slice fields;
+    struct ds_slice shown;
+    DS_TRY(ds_txn_get(txn, DS_TABLE_ROW, ds_key_slice(&key), &stored));
+    DS_TRY(ds_row_fields(stored, &fields, &row->position));
+    DS_TRY(show(arena, scope->view, (uint8_t)row->type, fields, &shown));
+    return ds_arena_copy(arena, shown, &row->fields);
+}
+
+enum { ROW_OVERHEAD = 34 };
+
+enum ds_err ds_feed_page(struct ds_txn *txn, const struct ds_cursor_at *after, uint64_t snapshot,
+                         size_t rows_max, size_t bytes_max, struct ds_arena *arena,
+                         struct ds_page *page)
+{
+    memset(page, 0, sizeof(*page));
+    page->cursor = *after;
+    size_t room = rows_max < DS_PAGE_ROWS_MAX ? rows_max : DS_PAGE_ROWS_MAX;
+    page->rows = ds_arena_alloc(arena, (room + 1) * sizeof(*page->rows));
+    if (page->rows == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    bool whole = after->ordinal >= UINT32_MAX;
+    struct ds_key key = ds_key_feed(&after->scope, after->position + (whole ? 1 : 0),
+                                    whole ? 0 : (uint32_t)after->ordinal + 1);
+    struct ds_key prefix = key;
+    size_t bytes = 0;
+    while (page->row_count < room && bytes < bytes_max) {
+        struct ds_slice found;
+        struct ds_slice value;
+        enum ds_err err =
+            ds_txn_at_or_after(txn, DS_TABLE_FEED, ds_key_slice(&key), &found, &value);
+        if (err == DS_ERR_NOT_FOUND || (err == DS_OK && !same_scope(found, &prefix))) {
+            page->complete = true;
+            break;
+        }
+        DS_TRY(err);
+        struct ds_row *row = &page->rows[page->row_count];
+        struct ds_cursor cursor;
+        ds_cursor_init(&cursor, found);
+        (void)ds_take_bytes(&cursor, DS_SCOPE_SIZE);
+        uint64_t position = ds_take_u64(&cursor);
+        uint32_t ordinal = ds_take_u32(&cursor);
+        key = ds_key_after(found);
+        DS_TRY(read_row(txn, &after->scope, value, arena, row));
+        if (row->fields.size == 0) {
+            row->position = position;
+        }
+        page->cursor.position = position;
+        page->cursor.ordinal = ordinal;
+        page->row_count++;
+        bytes += row->fields.size + ROW_OVERHEAD;
+    }
+    if (page->complete) {
+        struct scope_state state;
+        DS_TRY(scope_load(txn, &after->scope, &state));
+        page->digest = state.digest;
+        page->cursor.position = snapshot;
+        page->cursor.ordinal = UINT32_MAX;
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_scopes_of_device(struct ds_txn *txn, const struct ds_id *device,
+                                struct ds_arena *arena,
+                                struct ds_scope scopes[static DS_SCOPES_MAX], size_t *count)
+{
+    struct ds_shard_meta meta;
+    struct ds_device *row = ds_arena_alloc(arena, sizeof(*row));
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    *count = 0;
+    DS_TRY(ds_meta_load(txn, &meta));
+    DS_TRY(ds_record_load(txn, DS_REC_device, device, arena, row));
+    bool active = DS_GET(row, device, state, 0) == DS_DEVICE_active;
+    struct ds_id worker = DS_GET(row, device, worker, (struct ds_id){{0}});
+    if (active && !ds_id_is_none(&worker)) {
+        scopes[(*count)++] = (struct ds_scope){DS_SCOPE_CATALOGUE, meta.station, VIEW_READER};
+        struct ds_key key = ds_link_first(DS_LINK_WORKER_BOOK, &worker);
+        enum { REST = 3 };
+        while (*count < DS_SCOPES_MAX - REST) {
+            uint32_t order = 0;
+            uint8_t type = 0;
+            struct ds_id book;
+            enum ds_err err = ds_link_next(txn, &key, &order, &book, &type);
+            if (err == DS_ERR_NOT_FOUND) {
+                break;
+            }
+            DS_TRY(err);
+            scopes[(*count)++] = (struct ds_scope){DS_SCOPE_BOOK, book, VIEW_READER};
+        }
+        scopes[(*count)++] = (struct ds_scope){DS_SCOPE_TASKS, worker, VIEW_READER};
+    }
+    scopes[(*count)++] = (struct ds_scope){DS_SCOPE_MAILBOX, *device, VIEW_READER};
+    return DS_OK;
+}

@@ -1,0 +1,109 @@
+/* The slot of (meter, register, period): its readings, the billing choice, its anomalies.
+ *
+ * Everything shown is recomputed from the candidates, the swaps and the neighbours each time one of
+ * them changes, by the rules of schema/rules, so the order of arrival does not matter. Stored
+ * packed in DS_TABLE_SLOT (state, not wire); what people see is the row of record `slot`.
+ * Private to sync/core. */
+#ifndef DS_SYNC_CORE_SLOT_H
+#define DS_SYNC_CORE_SLOT_H
+
+#include "sync/core/fold.h"
+
+#define DS_SLOT_CANDIDATES_MAX 16
+#define DS_SLOT_SWAPS_MAX 4
+#define DS_SLOT_PAST_MAX 14 /* Predecessors that rules and handhelds look at. */
+#define DS_SLOT_SIZE_MAX 8192
+#define DS_HISTORY_ITEM_SIZE 38
+
+struct ds_slot_result { /* What is billed, and what the next slot needs to know. */
+    uint8_t state;      /* enum ds_slot_state */
+    bool has_index;
+    bool has_volume;
+    bool has_last_actual;
+    bool swapped;
+    bool has_card;
+    uint8_t method;
+    uint8_t condition;
+    int32_t days;
+    struct ds_id chosen;
+    struct ds_id read_by;
+    struct ds_hash photo;
+    int64_t instant_ms;
+    int64_t index;
+    int64_t final_index;
+    int64_t previous_index;
+    bool has_previous;
+    int64_t consumption_l;
+    int64_t last_actual_index;
+    int64_t purchased_l;
+    int64_t remaining_l;
+};
+
+struct ds_slot_full {
+    struct ds_id meter;
+    uint8_t register_kind;
+    uint32_t period;
+    struct ds_id id;
+    bool exists;
+    struct ds_slot_result result;
+    uint8_t start_digits; /* Dial at the slot's start; 0: the meter's own. */
+    int64_t start_unit_l;
+    bool visit_proven;
+    uint8_t dropped; /* Candidates beyond the limit. */
+    uint32_t revision;
+    uint32_t sent_revision;
+    uint64_t sent_position;
+    struct ds_hash exported; /* Content of the last export; none: never. */
+    struct ds_hash content;  /* Hash over the candidates. */
+    bool decided;
+    uint8_t action;
+    bool decision_has_index;
+    bool decision_has_volume;
+    struct ds_id decision;
+    struct ds_hash decision_content;
+    int64_t decision_index;
+    int64_t decision_volume_l;
+    int64_t decision_instant_ms;
+    uint64_t decision_position;
+    size_t swap_count;
+    struct ds_swap_seen swaps[DS_SLOT_SWAPS_MAX];
+    size_t count;
+    struct ds_candidate candidates[DS_SLOT_CANDIDATES_MAX + 1]; /* One more for the decision. */
+    struct ds_reader_before before[DS_SLOT_CANDIDATES_MAX + 1];
+};
+
+/* exists is false and the rest empty if there is none yet. */
+DS_NODISCARD enum ds_err ds_slot_load(struct ds_fold *fold, const struct ds_id *meter,
+                                      uint8_t register_kind, uint32_t period,
+                                      struct ds_slot_full *slot);
+void ds_slot_put(struct ds_builder *builder, const struct ds_slot_full *slot);
+DS_NODISCARD enum ds_err ds_slot_parse(struct ds_slice bytes, struct ds_slot_full *slot);
+/* Only the result, for neighbours; cheap. */
+DS_NODISCARD enum ds_err ds_slot_parse_result(struct ds_slice bytes, struct ds_slot_result *result);
+
+/* Add a reading; recompute the slot and, as far as they change, its successors. */
+DS_NODISCARD enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *reading,
+                                             const struct ds_id *meter);
+DS_NODISCARD enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
+                                          const struct ds_id *meter);
+/* A visit without entry, proven by slip or photo, stands behind an estimate of that period. */
+DS_NODISCARD enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter,
+                                             uint32_t period);
+/* Apply a decision that was found to bind to the slot's present candidates. */
+DS_NODISCARD enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
+                                        const struct ds_decision *decision);
+/* Make the empty slot of an opened period; drop nothing that is there. */
+DS_NODISCARD enum ds_err ds_slot_open(struct ds_fold *fold, const struct ds_id *meter,
+                                      uint32_t period);
+/* Recompute after something around it changed (a period closed, a meter merged, a book moved). */
+DS_NODISCARD enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter,
+                                         uint8_t register_kind, uint32_t period);
+/* All readings of one meter's slots go over to another's (an unknown meter was found to be known).
+ */
+DS_NODISCARD enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
+                                             const struct ds_id *into);
+/* Billing has taken this revision: the slot is frozen. */
+DS_NODISCARD enum ds_err ds_slot_sent(struct ds_fold *fold, const struct ds_id *slot_id,
+                                      uint32_t revision);
+
+#endif

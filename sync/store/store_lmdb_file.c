@@ -1,0 +1,216 @@
+#include "sync/store/store_lmdb_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum ds_err ds_lmdb_file_error(int error, const char *what, const char *path,
+                               struct ds_detail *detail)
+{
+    char reason[96];
+    if (strerror_r(error, reason, sizeof reason) != 0) {
+        reason[0] = '\0';
+    }
+    ds_detail_set(detail, what, " ", path, ": ", reason, NULL);
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return DS_ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return DS_ERR_FORBIDDEN;
+    case ENOSPC:
+    case EDQUOT:
+        return DS_ERR_FULL;
+    case ENOMEM:
+        return DS_ERR_NOMEM;
+    case ENAMETOOLONG:
+        return DS_ERR_LIMIT;
+    default:
+        return DS_ERR_IO;
+    }
+}
+
+static enum ds_err sync_parent(int dir_fd, struct ds_detail *detail)
+{
+    int parent = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) {
+        return ds_lmdb_file_error(errno, "open the folder above", "the store", detail);
+    }
+    int error = fsync(parent) != 0 ? errno : 0;
+    close(parent);
+    if (error != 0) {
+        return ds_lmdb_file_error(error, "sync the folder above", "the store", detail);
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_lmdb_dir_open(const char *dir, bool create, int *dir_fd, struct ds_detail *detail)
+{
+    *dir_fd = -1;
+    if (strlen(dir) > DS_LMDB_PATH_MAX) {
+        ds_detail_set(detail, "the path of the store is too long", NULL);
+        return DS_ERR_LIMIT;
+    }
+    bool made = create && mkdir(dir, 0700) == 0;
+    if (create && !made && errno != EEXIST) {
+        return ds_lmdb_file_error(errno, "make folder", dir, detail);
+    }
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return ds_lmdb_file_error(errno, "open folder", dir, detail);
+    }
+    enum ds_err err = made ? sync_parent(fd, detail) : DS_OK;
+    if (err != DS_OK) {
+        close(fd);
+        return err;
+    }
+    *dir_fd = fd;
+    return DS_OK;
+}
+
+bool ds_lmdb_file_exists(int dir_fd)
+{
+    struct stat status;
+    /* Whatever else is wrong with the file, it shows when it is opened. */
+    return fstatat(dir_fd, DS_LMDB_FILE, &status, 0) == 0 || errno != ENOENT;
+}
+
+void ds_lmdb_file_clean(int dir_fd)
+{
+    (void)unlinkat(dir_fd, DS_LMDB_FILE_NEW, 0);
+}
+
+enum ds_err ds_lmdb_file_publish(int dir_fd, struct ds_detail *detail)
+{
+    int fd = openat(dir_fd, DS_LMDB_FILE_NEW, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return ds_lmdb_file_error(errno, "open", DS_LMDB_FILE_NEW, detail);
+    }
+    int error = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    if (error == 0 && renameat(dir_fd, DS_LMDB_FILE_NEW, dir_fd, DS_LMDB_FILE) != 0) {
+        error = errno;
+    }
+    if (error == 0 && fsync(dir_fd) != 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        return ds_lmdb_file_error(error, "make the file", DS_LMDB_FILE, detail);
+    }
+    /* The folder may be ours from a creation that was cut off before its parent was synced. */
+    return sync_parent(dir_fd, detail);
+}
+
+/* ---- The meta pages ------------------------------------------------------------------------- */
+
+/* LMDB's data format, version 1: the first two pages are meta pages; a commit writes the one whose
+ * index is the parity of its number, so the two numbers differ by exactly one. */
+#define META_MAGIC 0xBEEFC0DEU
+#define META_VERSION 1U
+#define META_FLAG 0x08U
+#define META_PAGE_SIZE_MIN 512U
+#define META_PAGE_SIZE_MAX 32768U
+#define META_READ_TRIES 5
+
+struct meta_page {
+    size_t pgno;
+    uint16_t pad;
+    uint16_t flags;
+    uint32_t unused;
+    uint32_t magic;
+    uint32_t version;
+    void *address;
+    size_t map_size;
+    struct {
+        uint32_t pad; /* Of the first one: the page size. */
+        uint16_t flags;
+        uint16_t depth;
+        size_t pages[3];
+        size_t entries;
+        size_t root;
+    } tree[2]; /* Free pages, and the tables' names. */
+    size_t last_page;
+    size_t txn;
+};
+
+static bool meta_ok(const struct meta_page *meta, size_t index)
+{
+    uint32_t size = meta->tree[0].pad;
+    return meta->pgno == index && (meta->flags & META_FLAG) != 0 && meta->magic == META_MAGIC &&
+           meta->version == META_VERSION && size >= META_PAGE_SIZE_MIN &&
+           size <= META_PAGE_SIZE_MAX && (size & (size - 1)) == 0;
+}
+
+static bool root_ok(const struct meta_page *meta, size_t tree)
+{
+    size_t root = meta->tree[tree].root;
+    return root == SIZE_MAX || (root >= 2 && root <= meta->last_page);
+}
+
+static const char *pair_fault(const struct meta_page pair[static 2])
+{
+    if (!meta_ok(&pair[0], 0) || !meta_ok(&pair[1], 1)) {
+        return "a meta page is damaged";
+    }
+    if (pair[0].tree[0].pad != pair[1].tree[0].pad) {
+        return "the meta pages name different page sizes";
+    }
+    size_t newest = pair[1].txn > pair[0].txn ? 1 : 0;
+    if ((pair[0].txn & 1) != 0 || (pair[1].txn & 1) != 1 ||
+        pair[newest].txn - pair[newest ^ 1].txn != 1) {
+        return "the meta pages are not of two commits in sequence";
+    }
+    if (pair[newest].last_page < pair[newest ^ 1].last_page) {
+        return "the file has shrunk between two commits";
+    }
+    if (!root_ok(&pair[newest], 0) || !root_ok(&pair[newest], 1)) {
+        return "a root lies outside the file";
+    }
+    return NULL;
+}
+
+static enum ds_err read_pair(int fd, struct meta_page pair[static 2], struct ds_detail *detail)
+{
+    for (size_t index = 0; index < 2; index++) {
+        size_t at = index == 0 ? 0 : pair[0].tree[0].pad;
+        ssize_t got = pread(fd, &pair[index], sizeof pair[index], (off_t)at);
+        if (got < 0) {
+            return ds_lmdb_file_error(errno, "read", DS_LMDB_FILE, detail);
+        }
+        if ((size_t)got < sizeof pair[index] || (index == 0 && !meta_ok(&pair[0], 0))) {
+            ds_detail_set(detail, DS_LMDB_FILE ": a meta page is cut off or damaged", NULL);
+            return DS_ERR_INTEGRITY;
+        }
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_lmdb_file_check(int dir_fd, struct ds_detail *detail)
+{
+    int fd = openat(dir_fd, DS_LMDB_FILE, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return ds_lmdb_file_error(errno, "open", DS_LMDB_FILE, detail);
+    }
+    enum ds_err err = DS_OK;
+    const char *fault = NULL;
+    /* Another process may commit between the two reads: then look again. */
+    for (int tries = 0; tries < META_READ_TRIES; tries++) {
+        struct meta_page pair[2];
+        err = read_pair(fd, pair, detail);
+        fault = err == DS_OK ? pair_fault(pair) : NULL;
+        if (err != DS_OK || fault == NULL) {
+            break;
+        }
+    }
+    close(fd);
+    if (fault != NULL) {
+        ds_detail_set(detail, DS_LMDB_FILE ": ", fault, NULL);
+        return DS_ERR_INTEGRITY;
+    }
+    return err;
+}
