@@ -53,7 +53,7 @@ check() {
 
     local none='no file'
     adapter 'lmdb\.h'     schema       "$none"
-    adapter 'lmdb\.h'     sync         'sync/store/store_lmdb\.c'
+    adapter 'lmdb\.h'     sync         'sync/store/store_lmdb\.h'
     adapter 'lmdb\.h'     server       "$none"
     adapter 'sodium\.h'   schema       "$none"
     adapter 'sodium\.h'   sync/store   "$none"
