@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 #define DS_API __attribute__((visibility("default")))
-#define DS_MUST_USE __attribute__((warn_unused_result))
+#define DS_USE __attribute__((warn_unused_result))
 
 /* Limits. */
 #define DS_HANDHELD_PIN_MIN 4           /* Bytes of a PIN. */
@@ -85,7 +85,7 @@ struct ds_handheld_detail {
 struct ds_handheld_id {
     uint8_t byte[16];
 };
-DS_API DS_MUST_USE int ds_handheld_id_parse(const char *hex, struct ds_handheld_id *id);
+DS_API DS_USE int ds_handheld_id_parse(const char *hex, struct ds_handheld_id *id);
 DS_API void ds_handheld_id_print(const struct ds_handheld_id *id, char text[33]);
 
 /* Words of closed lists: list is the schema's name ("method", "condition", "visit_outcome",
@@ -94,31 +94,20 @@ DS_API const char *ds_handheld_word(const char *list, int64_t number);    /* "on
 DS_API const char *ds_handheld_word_zh(const char *list, int64_t number); /* "现场"; static. */
 DS_API int64_t ds_handheld_word_number(const char *list, const char *word);
 
+/* clang-format off */
 enum ds_handheld_method {
-    DS_HANDHELD_ON_SITE = 1,
-    DS_HANDHELD_PHONE,
-    DS_HANDHELD_SELF_REPORT,
-    DS_HANDHELD_ESTIMATE,
-    DS_HANDHELD_REMOTE,
-    DS_HANDHELD_CARD
+    DS_HANDHELD_ON_SITE = 1, DS_HANDHELD_PHONE, DS_HANDHELD_SELF_REPORT, DS_HANDHELD_ESTIMATE,
+    DS_HANDHELD_REMOTE, DS_HANDHELD_CARD
 };
 enum ds_handheld_outcome {
-    DS_HANDHELD_ENTERED = 1,
-    DS_HANDHELD_NO_ACCESS,
-    DS_HANDHELD_REFUSED,
-    DS_HANDHELD_MOVED,
-    DS_HANDHELD_DOG,
-    DS_HANDHELD_UNSAFE
+    DS_HANDHELD_ENTERED = 1, DS_HANDHELD_NO_ACCESS, DS_HANDHELD_REFUSED, DS_HANDHELD_MOVED,
+    DS_HANDHELD_DOG, DS_HANDHELD_UNSAFE
 };
-enum ds_handheld_slot_state {
-    DS_HANDHELD_SLOT_NONE = 0, /* Not in the replica: nothing read yet. */
-    DS_HANDHELD_SLOT_EMPTY,
-    DS_HANDHELD_SLOT_READ,
-    DS_HANDHELD_SLOT_HELD,
-    DS_HANDHELD_SLOT_DECIDED,
-    DS_HANDHELD_SLOT_AFTER_BILLING,
-    DS_HANDHELD_SLOT_NEW_EVIDENCE
+enum ds_handheld_slot_state { /* NONE: not in the replica, nothing read yet. */
+    DS_HANDHELD_SLOT_NONE, DS_HANDHELD_SLOT_EMPTY, DS_HANDHELD_SLOT_READ, DS_HANDHELD_SLOT_HELD,
+    DS_HANDHELD_SLOT_DECIDED, DS_HANDHELD_SLOT_AFTER_BILLING, DS_HANDHELD_SLOT_NEW_EVIDENCE
 };
+/* clang-format on */
 
 /* ---- Ports ---------------------------------------------------------------------------------- */
 
@@ -188,33 +177,30 @@ struct ds_handheld;
  * one (NULL) an existing store is opened locked: only status, ds_handheld_unlock(), the exchange
  * of sealed work and ds_handheld_close() serve then, all else is DS_E_LOCKED.
  * DS_E_AUTH: wrong PIN. DS_E_LOCKED: after several wrong PINs in a row one must wait (60 s,
- * doubling to a day; counted durably before each try).
+ * doubling to a day; counted durably before each try). DS_E_BUSY: another process holds the store.
  * DS_E_NOT_FOUND: no PIN and no vault. DS_E_VERSION. *handle is yours: ds_handheld_close(). */
-DS_API DS_MUST_USE int ds_handheld_open(const struct ds_handheld_options *options, const char *pin,
-                                        struct ds_handheld **handle,
-                                        struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_open(const struct ds_handheld_options *options, const char *pin,
+                                   struct ds_handheld **handle, struct ds_handheld_detail *detail);
 DS_API void ds_handheld_close(struct ds_handheld *handle); /* NULL is allowed. */
-DS_API DS_MUST_USE int ds_handheld_unlock(struct ds_handheld *handle, const char *pin,
-                                          struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_unlock(struct ds_handheld *handle, const char *pin,
+                                     struct ds_handheld_detail *detail);
 /* Forget the keys in memory; the handle stays open, locked. */
 DS_API void ds_handheld_lock(struct ds_handheld *handle);
-DS_API DS_MUST_USE int ds_handheld_change_pin(struct ds_handheld *handle, const char *old_pin,
-                                              const char *new_pin,
-                                              struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_change_pin(struct ds_handheld *handle, const char *old_pin,
+                                         const char *new_pin, struct ds_handheld_detail *detail);
 
 /* Enrol with a code text ("DS1:..."): one POST. DS_E_EXISTS if enrolled already, DS_E_FORBIDDEN:
  * code used, DS_E_NOT_FOUND: code unknown, DS_E_AUTH: code too old, DS_E_DECODE. */
-DS_API DS_MUST_USE int ds_handheld_enrol(struct ds_handheld *handle, const char *code,
-                                         struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_enrol(struct ds_handheld *handle, const char *code,
+                                    struct ds_handheld_detail *detail);
 /* The same where the caller carries the bytes: to POST /sync/v1/enrol. A lost answer: begin again
  * with the same code gives the same keys. */
-DS_API DS_MUST_USE int ds_handheld_enrol_begin(struct ds_handheld *handle, const char *code,
-                                               uint8_t *request, size_t request_max,
-                                               size_t *request_size,
-                                               struct ds_handheld_detail *detail);
-DS_API DS_MUST_USE int ds_handheld_enrol_end(struct ds_handheld *handle, const uint8_t *answer,
-                                             size_t answer_size, int http_status,
-                                             struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_enrol_begin(struct ds_handheld *handle, const char *code,
+                                          uint8_t *request, size_t request_max,
+                                          size_t *request_size, struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_enrol_end(struct ds_handheld *handle, const uint8_t *answer,
+                                        size_t answer_size, int http_status,
+                                        struct ds_handheld_detail *detail);
 
 /* ---- Exchange ------------------------------------------------------------------------------- */
 
@@ -238,47 +224,44 @@ struct ds_handheld_sync_result {
 };
 /* Exchange until nothing is left to send or to take. On an error what was done stays done and
  * result (optional) tells it. After a wipe command the handle is locked and wiped. */
-DS_API DS_MUST_USE int ds_handheld_sync(struct ds_handheld *handle,
-                                        struct ds_handheld_sync_result *result,
-                                        struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_sync(struct ds_handheld *handle,
+                                   struct ds_handheld_sync_result *result,
+                                   struct ds_handheld_detail *detail);
 /* One round trip in two calls; the caller carries the bytes to POST /sync/v1/exchange. request:
  * room for DS_HANDHELD_REQUEST_MAX bytes. Beginning again without end is allowed (the answer was
  * lost): the same batches go again, and the earlier answer is no longer taken. */
-DS_API DS_MUST_USE int ds_handheld_exchange_begin(struct ds_handheld *handle, uint8_t *request,
-                                                  size_t request_max, size_t *request_size,
-                                                  struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_exchange_begin(struct ds_handheld *handle, uint8_t *request,
+                                             size_t request_max, size_t *request_size,
+                                             struct ds_handheld_detail *detail);
 /* http_status 0: no answer came (smaller requests follow). result is added to, not cleared. */
-DS_API DS_MUST_USE int ds_handheld_exchange_end(struct ds_handheld *handle, const uint8_t *answer,
-                                                size_t answer_size, int http_status,
-                                                struct ds_handheld_sync_result *result,
-                                                struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_exchange_end(struct ds_handheld *handle, const uint8_t *answer,
+                                           size_t answer_size, int http_status,
+                                           struct ds_handheld_sync_result *result,
+                                           struct ds_handheld_detail *detail);
 /* Hand in sealed work although the vault is locked, lapsed or wiped. Works unlocked, too. */
-DS_API DS_MUST_USE int ds_handheld_deliver_locked(struct ds_handheld *handle,
-                                                  struct ds_handheld_sync_result *result,
-                                                  struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_deliver_locked(struct ds_handheld *handle,
+                                             struct ds_handheld_sync_result *result,
+                                             struct ds_handheld_detail *detail);
 
 /* Relay: write unsent work as a bundle that any bearer can carry; also when locked. write is called
  * with consecutive pieces; an error of it ends the export. *ops (optional): how many. */
-DS_API DS_MUST_USE int ds_handheld_bundle_export(struct ds_handheld *handle,
-                                                 int (*write)(void *context, const uint8_t *bytes,
-                                                              size_t size),
-                                                 void *context, uint64_t *ops);
+DS_API DS_USE int ds_handheld_bundle_export(struct ds_handheld *handle,
+                                            int (*write)(void *context, const uint8_t *bytes,
+                                                         size_t size),
+                                            void *context, uint64_t *ops);
 /* Take another handheld's bundle along; it goes with the next exchanges. *items (optional): how
  * many. DS_E_DECODE, DS_E_FULL. */
-DS_API DS_MUST_USE int ds_handheld_bundle_import(struct ds_handheld *handle, const uint8_t *bytes,
-                                                 size_t size, uint64_t *items,
-                                                 struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_bundle_import(struct ds_handheld *handle, const uint8_t *bytes,
+                                            size_t size, uint64_t *items,
+                                            struct ds_handheld_detail *detail);
 
 /* ---- Recording ------------------------------------------------------------------------------
  * Each function returns when the op is durable. *op (optional) gets its id. Zero or NULL members
  * mean "not given". DS_E_SCHEMA names the field. DS_E_FULL and DS_E_IO: nothing was recorded. */
 
 struct ds_handheld_position {
-    bool known;
-    bool mock; /* From a mock provider; told as evidence. */
-    int32_t lat_e7;
-    int32_t lon_e7;
-    int32_t accuracy_m;
+    bool known, mock; /* mock: from a mock provider; told as evidence. */
+    int32_t lat_e7, lon_e7, accuracy_m;
 };
 struct ds_handheld_photo { /* bytes: kept in the vault with the op; or only the hash of them. */
     const uint8_t *bytes;
@@ -291,11 +274,8 @@ struct ds_handheld_reading {
     bool has_index; /* false where the condition forbids it (no access, not seen). */
     int64_t index;
     int64_t instant_ms; /* 0: now. */
-    int method;         /* 0: on_site. */
-    int register_kind;  /* 0: mechanical. */
-    int purpose;        /* 0: regular. */
-    int condition;      /* 0: normal. */
-    int estimate_method;
+    /* 0: on_site, mechanical, regular, normal, not named. */
+    int method, register_kind, purpose, condition, estimate_method;
     bool has_blind_index;
     int64_t blind_index; /* The first entry, where the number was asked a second time. */
     const char *reason;
@@ -305,14 +285,13 @@ struct ds_handheld_reading {
     bool scanned;
     int64_t dwell_ms; /* How long the screen stood open. */
     bool has_card;    /* Card and remote meters: the values below. */
-    int64_t remaining_l;
-    int64_t purchased_l;
+    int64_t remaining_l, purchased_l;
     struct ds_handheld_id task;
 };
-DS_API DS_MUST_USE int ds_handheld_record_reading(struct ds_handheld *handle,
-                                                  const struct ds_handheld_reading *reading,
-                                                  struct ds_handheld_id *op,
-                                                  struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_record_reading(struct ds_handheld *handle,
+                                             const struct ds_handheld_reading *reading,
+                                             struct ds_handheld_id *op,
+                                             struct ds_handheld_detail *detail);
 
 enum ds_handheld_ask {
     DS_HANDHELD_ASK_NOTHING,
@@ -321,21 +300,19 @@ enum ds_handheld_ask {
     DS_HANDHELD_ASK_BLIND
 };
 struct ds_handheld_finding {
-    const char *rule;    /* "spike"; static. */
-    const char *rule_zh; /* Static. */
-    const char *why;     /* English, static. */
-    const char *why_zh;  /* Static. */
-    int severity;        /* 1 hold, 2 sample, 3 note. */
-    int ask;             /* enum ds_handheld_ask */
+    const char *rule, *rule_zh; /* "spike"; static. */
+    const char *why, *why_zh;   /* For people; static. */
+    int severity;               /* 1 hold, 2 sample, 3 note. */
+    int ask;                    /* enum ds_handheld_ask */
     int64_t risk_fen;
     char inputs[320]; /* "index=..;previous=..": what the rule saw. */
 };
 /* Would the rules look twice at this reading? The same rules run on the server. findings has room
  * for DS_HANDHELD_FINDINGS_MAX; *count how many. Nothing is recorded. */
-DS_API DS_MUST_USE int ds_handheld_check_reading(struct ds_handheld *handle,
-                                                 const struct ds_handheld_reading *reading,
-                                                 struct ds_handheld_finding *findings,
-                                                 size_t *count, struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_check_reading(struct ds_handheld *handle,
+                                            const struct ds_handheld_reading *reading,
+                                            struct ds_handheld_finding *findings, size_t *count,
+                                            struct ds_handheld_detail *detail);
 
 struct ds_handheld_visit {
     struct ds_handheld_id premises; /* Or none, with a meter: its premises. */
@@ -348,53 +325,45 @@ struct ds_handheld_visit {
     struct ds_handheld_photo photo;
     struct ds_handheld_position position;
 };
-DS_API DS_MUST_USE int ds_handheld_record_visit(struct ds_handheld *handle,
-                                                const struct ds_handheld_visit *visit,
-                                                struct ds_handheld_id *op,
-                                                struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_record_visit(struct ds_handheld *handle,
+                                           const struct ds_handheld_visit *visit,
+                                           struct ds_handheld_id *op,
+                                           struct ds_handheld_detail *detail);
 
 struct ds_handheld_swap {
     struct ds_handheld_id meter;
     int32_t period;
     int64_t instant_ms;
     int register_kind;
-    int64_t old_final_index;
-    int64_t new_initial_index;
-    const char *new_manufacturer;
-    const char *new_meter_no;
+    int64_t old_final_index, new_initial_index;
+    const char *new_manufacturer, *new_meter_no;
     int new_dial_digits;
     int64_t new_unit_l;
-    const char *reason;
-    const char *seal;
+    const char *reason, *seal;
     struct ds_handheld_photo photo;
 };
-DS_API DS_MUST_USE int ds_handheld_record_swap(struct ds_handheld *handle,
-                                               const struct ds_handheld_swap *swap,
-                                               struct ds_handheld_id *op,
-                                               struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_record_swap(struct ds_handheld *handle,
+                                          const struct ds_handheld_swap *swap,
+                                          struct ds_handheld_id *op,
+                                          struct ds_handheld_detail *detail);
 
 /* A meter that is not in the replica; *meter is the id to read it with. */
 struct ds_handheld_new_meter {
-    const char *manufacturer;
-    const char *meter_no;
-    struct ds_handheld_id premises;
-    struct ds_handheld_id book;
-    int kind;
-    int dial_digits;
-    const char *place;
+    const char *manufacturer, *meter_no, *place;
+    struct ds_handheld_id premises, book;
+    int kind, dial_digits;
 };
-DS_API DS_MUST_USE int ds_handheld_record_meter(struct ds_handheld *handle,
-                                                const struct ds_handheld_new_meter *draft,
-                                                struct ds_handheld_id *meter,
-                                                struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_record_meter(struct ds_handheld *handle,
+                                           const struct ds_handheld_new_meter *draft,
+                                           struct ds_handheld_id *meter,
+                                           struct ds_handheld_detail *detail);
 
 /* Edit fields of an entity: record "premises", "meter", "account", "task"; field and value as in
  * the schema's reference (a number, a word of the list, hex of an id, a text). value NULL clears.
  * Personal fields are given in clear and sealed here. A field owned by another side becomes a
  * proposal there; a verdict tells. */
 struct ds_handheld_edit {
-    const char *field;
-    const char *value;
+    const char *field, *value;
 };
 struct ds_handheld_edits {
     const char *record;
@@ -402,10 +371,10 @@ struct ds_handheld_edits {
     const struct ds_handheld_edit *edits;
     size_t count;
 };
-DS_API DS_MUST_USE int ds_handheld_record_edit(struct ds_handheld *handle,
-                                               const struct ds_handheld_edits *edits,
-                                               struct ds_handheld_id *op,
-                                               struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_record_edit(struct ds_handheld *handle,
+                                          const struct ds_handheld_edits *edits,
+                                          struct ds_handheld_id *op,
+                                          struct ds_handheld_detail *detail);
 /* Move a task: state is a number of list task_state. DS_E_CONFLICT: no legal step from here. */
 struct ds_handheld_task_step {
     struct ds_handheld_id task;
@@ -413,10 +382,10 @@ struct ds_handheld_task_step {
     const char *reason;           /* NULL: none. */
     struct ds_handheld_id result; /* The event that fulfils it. */
 };
-DS_API DS_MUST_USE int ds_handheld_record_task(struct ds_handheld *handle,
-                                               const struct ds_handheld_task_step *step,
-                                               struct ds_handheld_id *op,
-                                               struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_record_task(struct ds_handheld *handle,
+                                          const struct ds_handheld_task_step *step,
+                                          struct ds_handheld_id *op,
+                                          struct ds_handheld_detail *detail);
 
 /* ---- Queries -------------------------------------------------------------------------------
  * A callback returns true to go on, false to stop (no error). */
@@ -430,54 +399,40 @@ struct ds_handheld_progress {
 };
 struct ds_handheld_book {
     struct ds_handheld_id id;
-    const char *number;
-    const char *name;
+    const char *number, *name;
     int32_t period; /* Open (else the latest); 0: none. */
     int period_state;
     int64_t due_day; /* 0: none. */
     bool mine;       /* Assigned to this device's worker. */
     struct ds_handheld_progress progress;
 };
-DS_API DS_MUST_USE int
-ds_handheld_books(struct ds_handheld *handle,
-                  bool (*each)(void *context, const struct ds_handheld_book *book), void *context);
+typedef bool ds_handheld_each_book(void *context, const struct ds_handheld_book *book);
+DS_API DS_USE int ds_handheld_books(struct ds_handheld *handle, ds_handheld_each_book *each,
+                                    void *context);
 /* By number ("B07"). DS_E_NOT_FOUND. */
-DS_API DS_MUST_USE int ds_handheld_book_by_number(struct ds_handheld *handle, const char *number,
-                                                  struct ds_handheld_id *book);
+DS_API DS_USE int ds_handheld_book_by_number(struct ds_handheld *handle, const char *number,
+                                             struct ds_handheld_id *book);
 
 /* A meter at its premises, as the worker sees it. Texts are "" where not known. */
 struct ds_handheld_place {
-    struct ds_handheld_id meter;
-    struct ds_handheld_id premises;
-    struct ds_handheld_id account;
-    struct ds_handheld_id book;
+    struct ds_handheld_id meter, premises, account, book;
     int64_t walk_order;
-    const char *meter_no;
-    const char *manufacturer;
-    const char *meter_place;
-    const char *cabinet;
-    int meter_kind;
-    int meter_state;
+    const char *meter_no, *manufacturer, *meter_place, *cabinet;
+    int meter_kind, meter_state;
     int dial_digits; /* Default filled in. */
     int64_t unit_l;  /* Default filled in. */
-    const char *address;
-    const char *access_note;
-    const char *best_hour;
-    const char *key_holder; /* Only by ds_handheld_show(); personal. */
+    const char *address, *access_note, *best_hour;
     struct ds_handheld_position position;
     int position_quality;
     const char *account_no;
-    const char *account_name; /* Only by ds_handheld_show(); personal. */
-    const char *phone;        /* Only by ds_handheld_show(); personal. */
-    int account_class;
-    int account_state;
+    const char *account_name, *phone, *key_holder; /* By ds_handheld_show() only: personal. */
+    int account_class, account_state;
     int32_t period;
     int slot_state; /* enum ds_handheld_slot_state, pending readings included. */
     bool has_index;
     int64_t index; /* Of the reading that stands, pending ones included. */
     int64_t instant_ms;
-    int method;
-    int condition;
+    int method, condition;
     bool has_consumption;
     int64_t consumption_l;
     bool has_previous;
@@ -486,8 +441,7 @@ struct ds_handheld_place {
     int previous_method;
     bool has_expected;
     int64_t expected_l;
-    int64_t expected_index_least; /* Between these no volume rule asks. */
-    int64_t expected_index_most;
+    int64_t expected_index_least, expected_index_most; /* Between them no volume rule asks. */
     uint32_t pending;  /* Ops about meter, slot or premises that are not folded and pulled back. */
     uint32_t visits;   /* Visits without entry recorded here in this period. */
     uint32_t tasks;    /* Open tasks at this meter or premises. */
@@ -498,13 +452,11 @@ struct ds_handheld_place {
 typedef bool ds_handheld_each_place(void *context, const struct ds_handheld_place *place);
 
 /* The book in walking order. */
-DS_API DS_MUST_USE int ds_handheld_walk(struct ds_handheld *handle,
-                                        const struct ds_handheld_id *book,
-                                        ds_handheld_each_place *each, void *context);
+DS_API DS_USE int ds_handheld_walk(struct ds_handheld *handle, const struct ds_handheld_id *book,
+                                   ds_handheld_each_place *each, void *context);
 /* One meter, personal fields opened. DS_E_NOT_FOUND. */
-DS_API DS_MUST_USE int ds_handheld_show(struct ds_handheld *handle,
-                                        const struct ds_handheld_id *meter,
-                                        ds_handheld_each_place *each, void *context);
+DS_API DS_USE int ds_handheld_show(struct ds_handheld *handle, const struct ds_handheld_id *meter,
+                                   ds_handheld_each_place *each, void *context);
 
 enum ds_handheld_search_kind {
     DS_HANDHELD_BY_ANY,      /* Any of the three texts. */
@@ -520,29 +472,25 @@ struct ds_handheld_query {
     int64_t within_m;                 /* 0: any distance. */
     uint32_t limit;                   /* 0: 50; at most 1,000. */
 };
-DS_API DS_MUST_USE int ds_handheld_search(struct ds_handheld *handle,
-                                          const struct ds_handheld_query *query,
-                                          ds_handheld_each_place *each, void *context);
+DS_API DS_USE int ds_handheld_search(struct ds_handheld *handle,
+                                     const struct ds_handheld_query *query,
+                                     ds_handheld_each_place *each, void *context);
 /* Meter by exact number; manufacturer may be NULL. DS_E_NOT_FOUND; DS_E_CONFLICT: several. */
-DS_API DS_MUST_USE int ds_handheld_meter_by_number(struct ds_handheld *handle,
-                                                   const char *manufacturer, const char *meter_no,
-                                                   struct ds_handheld_id *meter);
+DS_API DS_USE int ds_handheld_meter_by_number(struct ds_handheld *handle, const char *manufacturer,
+                                              const char *meter_no, struct ds_handheld_id *meter);
 
 struct ds_handheld_task {
-    struct ds_handheld_id id;
-    struct ds_handheld_id meter;
-    struct ds_handheld_id premises;
-    int kind;
+    struct ds_handheld_id id, meter, premises;
+    int kind, priority;
     int state; /* Pending steps included. */
-    int priority;
     int64_t due_ms;
     int32_t period;
     const char *reason;
     uint32_t pending;
 };
-DS_API DS_MUST_USE int
-ds_handheld_tasks(struct ds_handheld *handle,
-                  bool (*each)(void *context, const struct ds_handheld_task *task), void *context);
+typedef bool ds_handheld_each_task(void *context, const struct ds_handheld_task *task);
+DS_API DS_USE int ds_handheld_tasks(struct ds_handheld *handle, ds_handheld_each_task *each,
+                                    void *context);
 
 /* One entity's fields as a canonical msgpack map, overlaid with pending ops or as pulled. type is
  * the record's number. DS_E_NOT_FOUND; DS_E_LIMIT: size is too small, *used tells. */
@@ -556,14 +504,14 @@ struct ds_handheld_row {
     uint64_t position; /* Out: of its latest change. */
     uint64_t as_of;    /* Out: snapshot at which it was read. */
 };
-DS_API DS_MUST_USE int ds_handheld_row(struct ds_handheld *handle, struct ds_handheld_row *row);
+typedef bool ds_handheld_each_row(void *context, const struct ds_handheld_row *row);
+DS_API DS_USE int ds_handheld_row(struct ds_handheld *handle, struct ds_handheld_row *row);
 /* Visit the pulled rows of a type (0: all), in order of (type, id); fields are not filled. */
-DS_API DS_MUST_USE int
-ds_handheld_rows(struct ds_handheld *handle, uint8_t type,
-                 bool (*each)(void *context, const struct ds_handheld_row *row), void *context);
+DS_API DS_USE int ds_handheld_rows(struct ds_handheld *handle, uint8_t type,
+                                   ds_handheld_each_row *each, void *context);
 /* The photo's bytes. DS_E_NOT_FOUND; DS_E_LIMIT: *size tells. */
-DS_API DS_MUST_USE int ds_handheld_photo(struct ds_handheld *handle, const uint8_t hash[32],
-                                         uint8_t *bytes, size_t bytes_max, size_t *size);
+DS_API DS_USE int ds_handheld_photo(struct ds_handheld *handle, const uint8_t hash[32],
+                                    uint8_t *bytes, size_t bytes_max, size_t *size);
 
 /* ---- What became of my work ----------------------------------------------------------------- */
 
@@ -571,9 +519,7 @@ struct ds_handheld_status {
     bool enrolled;
     bool locked;
     unsigned commands; /* Bits of enum ds_handheld_command. */
-    struct ds_handheld_id device;
-    struct ds_handheld_id station;
-    struct ds_handheld_id worker;
+    struct ds_handheld_id device, station, worker;
     uint8_t incarnation[8];
     unsigned lives;            /* Incarnations of this store. */
     uint64_t recorded;         /* Ops recorded in this life. */
@@ -594,8 +540,7 @@ struct ds_handheld_status {
     unsigned refetches;   /* Scopes refetched since the store was made. */
     char problem[256];    /* The last thing that went wrong in an exchange; "" after a good one. */
 };
-DS_API DS_MUST_USE int ds_handheld_status(struct ds_handheld *handle,
-                                          struct ds_handheld_status *status);
+DS_API DS_USE int ds_handheld_status(struct ds_handheld *handle, struct ds_handheld_status *status);
 
 enum ds_handheld_op_state {
     DS_HANDHELD_PENDING = 1,  /* Durable here. */
@@ -609,53 +554,45 @@ struct ds_handheld_log_entry {
     int type;           /* Record number. */
     const char *record; /* "reading"; static. */
     struct ds_handheld_id entity;
-    struct ds_handheld_id meter; /* Of readings, swaps, visits; else none. */
-    int64_t instant_ms;          /* Own clock at the commit. */
-    int state;                   /* enum ds_handheld_op_state */
-    uint64_t position;           /* 0: not folded, or not known. */
-    bool overlaid;               /* Still laid over what was pulled. */
-    int verdict;                 /* Number of list verdict; 0: none but plain "applied". */
-    const char *sentence;        /* What became of it, English. */
-    const char *sentence_zh;
+    struct ds_handheld_id meter;        /* Of readings, swaps, visits; else none. */
+    int64_t instant_ms;                 /* Own clock at the commit. */
+    int state;                          /* enum ds_handheld_op_state */
+    uint64_t position;                  /* 0: not folded, or not known. */
+    bool overlaid;                      /* Still laid over what was pulled. */
+    int verdict;                        /* Number of list verdict; 0: none but plain "applied". */
+    const char *sentence, *sentence_zh; /* What became of it. */
 };
+typedef bool ds_handheld_each_log_entry(void *context, const struct ds_handheld_log_entry *entry);
 /* Own ops that are kept, oldest first. unsent_only: those not under a receipt. */
-DS_API DS_MUST_USE int ds_handheld_log(struct ds_handheld *handle, bool unsent_only,
-                                       bool (*each)(void *context,
-                                                    const struct ds_handheld_log_entry *entry),
-                                       void *context);
+DS_API DS_USE int ds_handheld_log(struct ds_handheld *handle, bool unsent_only,
+                                  ds_handheld_each_log_entry *each, void *context);
 struct ds_handheld_verdict {
-    struct ds_handheld_id op;
-    struct ds_handheld_id entity;
+    struct ds_handheld_id op, entity;
     int entity_type;
     int verdict; /* Number of list verdict. */
     int reason;  /* Number of list quarantine_reason; 0: none. */
     uint64_t position;
-    const char *detail;
-    const char *sentence;
-    const char *sentence_zh;
+    const char *detail, *sentence, *sentence_zh;
 };
-DS_API DS_MUST_USE int ds_handheld_verdicts(struct ds_handheld *handle,
-                                            bool (*each)(void *context,
-                                                         const struct ds_handheld_verdict *verdict),
-                                            void *context);
+typedef bool ds_handheld_each_verdict(void *context, const struct ds_handheld_verdict *verdict);
+DS_API DS_USE int ds_handheld_verdicts(struct ds_handheld *handle, ds_handheld_each_verdict *each,
+                                       void *context);
 
 struct ds_handheld_scope {
     uint8_t kind; /* 1 catalogue, 2 book, 3 tasks, 4 mailbox */
     struct ds_handheld_id key;
     uint8_t view;
-    uint64_t position; /* Cursor. */
-    uint64_t ordinal;
-    uint64_t complete; /* Everything up to here has been delivered. */
+    uint64_t position, ordinal; /* Cursor. */
+    uint64_t complete;          /* Everything up to here has been delivered. */
     uint64_t rows;
     uint8_t digest[32];
 };
-DS_API DS_MUST_USE int ds_handheld_scopes(struct ds_handheld *handle,
-                                          bool (*each)(void *context,
-                                                       const struct ds_handheld_scope *scope),
-                                          void *context);
+typedef bool ds_handheld_each_scope(void *context, const struct ds_handheld_scope *scope);
+DS_API DS_USE int ds_handheld_scopes(struct ds_handheld *handle, ds_handheld_each_scope *each,
+                                     void *context);
 /* Read and authenticate every stored value. DS_E_INTEGRITY: *bad of *values failed. */
-DS_API DS_MUST_USE int ds_handheld_scrub(struct ds_handheld *handle, uint64_t *values,
-                                         uint64_t *bad, struct ds_handheld_detail *detail);
+DS_API DS_USE int ds_handheld_scrub(struct ds_handheld *handle, uint64_t *values, uint64_t *bad,
+                                    struct ds_handheld_detail *detail);
 
 #ifdef __cplusplus
 }
