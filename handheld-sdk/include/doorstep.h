@@ -30,7 +30,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
 #define DS_API __attribute__((visibility("default")))
 #define DS_USE __attribute__((warn_unused_result))
 
@@ -597,5 +596,4 @@ DS_API DS_USE int ds_handheld_scrub(struct ds_handheld *handle, uint64_t *values
 #ifdef __cplusplus
 }
 #endif
-
 #endif
