@@ -9,71 +9,57 @@
 
 #include "schema/base/bytes.h"
 
-#define DS_CONFIG_TEXT_MAX 200          /* Bytes of a text value, as inih's own line allows. */
-#define DS_CONFIG_FILE_MAX (256 * 1024) /* Bytes of the file. */
+#define DS_CONFIG_TEXT_MAX 140 /* Bytes of a text value. */
+#define DS_CONFIG_LINE_MAX 190 /* Bytes of a line; inih as packaged cuts longer ones in two. */
+#define DS_CONFIG_FILE_MAX (64 * 1024) /* Bytes of the file. */
 
 /* NUMBER(section, key, default, least, most, doc); SWITCH(section, key, default, doc);
  * TEXT(section, key, default, doc); CHOICE(section, key, default, words, doc). */
 /* clang-format off */
-#define DS_CONFIG_TABLE(NUMBER, SWITCH, TEXT, CHOICE) \
-    TEXT(server, listen, "127.0.0.1:8420", \
-        "Address and port; port 0 takes a free one. Anything but loopback needs behind_proxy.") \
-    SWITCH(server, behind_proxy, 0, \
-        "A proxy that ends TLS stands in front: other addresses are allowed, and its X-Forwarded-For names the client.") \
-    TEXT(server, public_url, "http://127.0.0.1:8420", \
-        "What handhelds are told to call; part of every enrolment code.") \
-    NUMBER(server, workers, 48, 4, 512, \
-        "Threads that serve requests, event streams among them.") \
-    NUMBER(server, event_streams_max, 8, 0, 64, \
-        "Event streams at a time; beyond it 503 with Retry-After. Less than workers.") \
-    NUMBER(server, request_timeout_ms, 10000, 100, 600000, \
-        "Longest silence while a request is being read.") \
-    NUMBER(server, body_deadline_ms, 30000, 100, 600000, \
-        "A request's body must be complete after this time, however it drips.") \
-    NUMBER(server, queue_max, 1024, 1, 65536, \
-        "Submissions that may wait for the writer; beyond it 503 with Retry-After.") \
-    NUMBER(server, tick_s, 60, 1, 3600, \
-        "Seconds between the journal's own tick entries.") \
-    NUMBER(server, quota_mib, 0, 0, 1073741824, \
-        "Largest size of the store in MiB; 0: the disk decides.") \
-    NUMBER(session, idle_min, 30, 1, 1440, \
-        "Minutes after which an unused session ends.") \
-    NUMBER(session, hours_max, 12, 1, 168, \
-        "Hours after which any session ends.") \
-    NUMBER(session, tries_max, 5, 1, 100, \
-        "Wrong passwords per user, and four times as many per address, before waiting.") \
-    NUMBER(session, wait_s, 60, 1, 86400, \
-        "Seconds to wait after that.") \
-    CHOICE(billing, kind, "file", "off file http", \
-        "How billing gets decided slots.") \
-    TEXT(billing, url, "", \
-        "Where kind = http posts to.") \
-    NUMBER(billing, batch_max, 500, 1, 5000, \
-        "Exports of one file or request.") \
-    NUMBER(billing, interval_ms, 1000, 10, 3600000, \
-        "Pause between looks for new exports.") \
-    CHOICE(gis, kind, "file", "off file http", \
-        "How GIS gets confirmed premises and meters.") \
-    TEXT(gis, url, "", \
-        "Where kind = http posts to.") \
-    NUMBER(gis, batch_max, 500, 1, 5000, \
-        "Exports of one file or request.") \
-    NUMBER(gis, interval_ms, 1000, 10, 3600000, \
-        "Pause between looks for new exports.") \
-    NUMBER(outbox, retry_first_ms, 1000, 10, 600000, \
-        "First pause after a failed delivery; it doubles, with jitter.") \
-    NUMBER(outbox, retry_max_ms, 300000, 10, 86400000, \
-        "Longest pause after failed deliveries.") \
-    NUMBER(outbox, timeout_ms, 30000, 100, 600000, \
-        "Longest time of one HTTP delivery.") \
-    TEXT(proxy, listen, "0.0.0.0:8443", \
-        "Address and port of the proxy's TLS side.") \
-    TEXT(proxy, name, "localhost", \
-        "Host name in the certificate.") \
-    NUMBER(proxy, connections_max, 10000, 16, 100000, \
-        "Connections that the proxy holds; more wait in its backlog.") \
-    NUMBER(proxy, certificate_days, 3650, 1, 36500, \
-        "Life of the self-signed certificate; handhelds check its pin, not its dates.")
+#define DS_CONFIG_TABLE(NUMBER, SWITCH, TEXT, CHOICE)                                              \
+    TEXT(server, listen, "127.0.0.1:8420",                                                         \
+         "Address and port; port 0 takes a free one. Other than loopback needs `behind_proxy`.")   \
+    SWITCH(server, behind_proxy, 0,                                                                \
+           "A proxy that ends TLS stands in front: any address may be listened at, and the last "  \
+           "address of X-Forwarded-For is the client's.")                                          \
+    TEXT(server, public_url, "",                                                                   \
+         "What handhelds call, in every enrolment code; empty: `http://`, `listen`.")           \
+    NUMBER(server, workers, 48, 4, 512, "Threads that serve requests, event streams among them.")  \
+    NUMBER(server, event_streams_max, 8, 0, 64,                                                    \
+           "Event streams at a time; beyond it 503 with Retry-After. Less than `workers`.")        \
+    NUMBER(server, request_timeout_ms, 10000, 100, 600000,                                         \
+           "Longest silence, and longest time of the head, while a request is read.")              \
+    NUMBER(server, body_deadline_ms, 30000, 100, 600000,                                           \
+           "A body must be complete after this time, however it drips.")                           \
+    NUMBER(server, queue_max, 1024, 1, 65536,                                                      \
+           "Submissions that may wait for the writer; beyond it 503 with Retry-After.")            \
+    NUMBER(server, tick_s, 60, 1, 3600, "Seconds between the journal's own tick entries.")         \
+    NUMBER(server, quota_mib, 0, 0, 1073741824,                                                    \
+           "Largest size of the store in MiB; 0: the disk decides.")                               \
+    NUMBER(session, idle_min, 30, 1, 1440, "Minutes after which an unused session ends.")          \
+    NUMBER(session, hours_max, 12, 1, 168, "Hours after which any session ends.")                  \
+    NUMBER(session, tries_max, 5, 1, 100,                                                          \
+           "Wrong passwords in a row of a user, and four times as many of an address, before a "   \
+           "wait.")                                                                                \
+    NUMBER(session, wait_s, 60, 1, 86400, "Seconds of that wait.")                                 \
+    CHOICE(billing, kind, "file", "off file http", "How billing gets the slots.")                  \
+    TEXT(billing, url, "", "Where kind `http` posts to.")                                          \
+    NUMBER(billing, batch_max, 500, 1, 5000, "Exports of one file or request.")                    \
+    NUMBER(billing, interval_ms, 1000, 10, 3600000, "Pause between looks for new exports.")        \
+    CHOICE(gis, kind, "file", "off file http", "How GIS gets confirmed premises and meters.")      \
+    TEXT(gis, url, "", "Where kind `http` posts to.")                                              \
+    NUMBER(gis, batch_max, 500, 1, 5000, "Exports of one file or request.")                        \
+    NUMBER(gis, interval_ms, 1000, 10, 3600000, "Pause between looks for new exports.")            \
+    NUMBER(outbox, retry_first_ms, 1000, 10, 600000,                                               \
+           "First pause after a failed delivery; it doubles, with jitter.")                        \
+    NUMBER(outbox, retry_max_ms, 300000, 10, 86400000, "Longest pause after failed deliveries.")   \
+    NUMBER(outbox, timeout_ms, 30000, 100, 600000, "Longest time of one HTTP delivery.")           \
+    TEXT(proxy, listen, "0.0.0.0:8443", "Address and port of the proxy's TLS side.")               \
+    TEXT(proxy, name, "localhost", "Host name in the certificate.")                                \
+    NUMBER(proxy, connections_max, 10000, 16, 100000,                                              \
+           "Connections that the proxy holds; more wait in its backlog.")                          \
+    NUMBER(proxy, certificate_days, 3650, 1, 36500,                                                \
+           "Life of the self-signed certificate; handhelds check its pin, not its dates.")
 /* clang-format on */
 
 #define DS_CONFIG_NUMBER(section, key, standard, least, most, doc) int64_t section##_##key;
@@ -104,7 +90,7 @@ DS_NODISCARD enum ds_err ds_config_set(struct ds_config *config, const char *sec
                                        const char *key, const char *value,
                                        struct ds_detail *detail);
 
-/* The reference, as CONFIG.md; and a file with every key, its meaning and its present value. */
+/* The reference, as CONFIG.md; and a file with every key at its present value. */
 void ds_config_put_reference(struct ds_builder *out);
 void ds_config_put_file(struct ds_builder *out, const struct ds_config *config);
 
