@@ -84,11 +84,13 @@ static bool begin(struct ds_csv *csv)
     static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
     while (csv->held < sizeof(mark) && fill(csv)) {
     }
-    if (csv->held < sizeof(mark) && !csv->finished) {
+    size_t seen = csv->held < sizeof(mark) ? csv->held : sizeof(mark);
+    bool like_mark = memcmp(csv->window, mark, seen) == 0;
+    if (like_mark && seen < sizeof(mark) && !csv->finished) {
         return false;
     }
     csv->begun = true;
-    csv->bom = csv->held >= sizeof(mark) && memcmp(csv->window, mark, sizeof(mark)) == 0;
+    csv->bom = like_mark && seen == sizeof(mark);
     if (csv->bom) {
         leave(csv, sizeof(mark));
     }
