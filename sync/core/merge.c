@@ -100,10 +100,12 @@ static int64_t gravity_of(const struct one *one, struct ds_slice value)
     return cursor.failed ? -1 : ds_gravity(one->field->list, number);
 }
 
-/* The write replaces those at or before its `seen` and its own earlier ones. */
+/* The write replaces those at or before its `seen` and its own earlier ones, never its own later
+ * ones (it was released from quarantine after them). */
 static bool replaces(const struct ds_merge_op *op, const struct ds_write *earlier)
 {
-    return earlier->position <= op->seen || is_own(op, earlier);
+    return !lower_sequence(earlier, &op->write) &&
+           (earlier->position <= op->seen || is_own(op, earlier));
 }
 
 static enum ds_err siblings_make(struct one *one)
@@ -115,50 +117,77 @@ static enum ds_err siblings_make(struct one *one)
     return one->cell->siblings == NULL ? DS_ERR_NOMEM : DS_OK;
 }
 
-/* CASE 9. At most DS_SIBLINGS_MAX: beyond it the least grave one is dropped (collapsed upwards). */
-static enum ds_err merge_worst(struct one *one, struct ds_field_result *result)
+static void worst_add(struct one *one, struct ds_field_result *result)
 {
     struct ds_cell *cell = one->cell;
-    DS_TRY(siblings_make(one));
-    size_t kept = 0;
-    for (size_t i = 0; i < cell->sibling_count; i++) {
-        if (!replaces(one->op, &cell->siblings[i].write)) {
-            cell->siblings[kept++] = cell->siblings[i];
-        }
-    }
-    if (kept == DS_SIBLINGS_MAX) {
+    if (cell->sibling_count == DS_SIBLINGS_MAX) {
         size_t least = 0;
-        for (size_t i = 1; i < kept; i++) {
+        for (size_t i = 1; i < cell->sibling_count; i++) {
             if (gravity_of(one, cell->siblings[i].value) <
                 gravity_of(one, cell->siblings[least].value)) {
                 least = i;
             }
         }
-        cell->siblings[least] = cell->siblings[--kept];
+        cell->siblings[least] = cell->siblings[--cell->sibling_count];
         result->shown = true;
     }
-    cell->siblings[kept++] = (struct ds_sibling){.write = one->op->write, .value = one->value};
+    cell->siblings[cell->sibling_count++] =
+        (struct ds_sibling){.write = one->op->write, .value = one->value};
+}
+
+/* CASE 9. At most DS_SIBLINGS_MAX: beyond it the least grave one is dropped (collapsed upwards).
+ * CASE 4 holds here, too: a write that comes after an own later one removes what it saw, no more. */
+static enum ds_err merge_worst(struct one *one, struct ds_field_result *result)
+{
+    struct ds_cell *cell = one->cell;
+    DS_TRY(siblings_make(one));
+    bool superseded = is_superseded(one->op, cell);
+    size_t kept = 0;
+    for (size_t i = 0; i < cell->sibling_count; i++) {
+        superseded |= lower_sequence(&cell->siblings[i].write, &one->op->write);
+        if (!replaces(one->op, &cell->siblings[i].write)) {
+            cell->siblings[kept++] = cell->siblings[i];
+        }
+    }
     cell->sibling_count = kept;
+    superseded &= kept > 0;
+    if (!superseded) {
+        worst_add(one, result);
+    }
     struct ds_slice gravest = cell->siblings[0].value;
-    for (size_t i = 1; i < kept; i++) {
+    for (size_t i = 1; i < cell->sibling_count; i++) {
         if (gravity_of(one, cell->siblings[i].value) > gravity_of(one, gravest)) {
             gravest = cell->siblings[i].value;
         }
     }
+    result->outcome = cell->sibling_count > 1 ? DS_OUTCOME_MERGED : DS_OUTCOME_APPLIED;
+    if (superseded) {
+        result->changed = !ds_slice_equal(cell->value, gravest);
+        cell->value = gravest;
+        return DS_OK;
+    }
     one->value = gravest;
     stand(one, result);
-    result->outcome = kept > 1 ? DS_OUTCOME_MERGED : DS_OUTCOME_APPLIED;
     return DS_OK;
 }
 
-static struct ds_sibling *element(struct ds_cell *cell, const uint8_t *hash)
+/* Take away the adds of an element that the op replaces. Does one of another writer, or an own
+ * later one, stay? */
+static bool drop_element(struct one *one, const uint8_t *hash)
 {
+    struct ds_cell *cell = one->cell;
+    bool stays = false;
+    size_t kept = 0;
     for (size_t i = 0; i < cell->sibling_count; i++) {
-        if (memcmp(cell->siblings[i].value.data, hash, sizeof(struct ds_hash)) == 0) {
-            return &cell->siblings[i];
+        bool same = memcmp(cell->siblings[i].value.data, hash, sizeof(struct ds_hash)) == 0;
+        if (same && replaces(one->op, &cell->siblings[i].write)) {
+            continue;
         }
+        stays |= same;
+        cell->siblings[kept++] = cell->siblings[i];
     }
-    return NULL;
+    cell->sibling_count = kept;
+    return stays;
 }
 
 static enum ds_err put_union_value(struct one *one)
@@ -177,6 +206,9 @@ static enum ds_err put_union_value(struct one *one)
         while (at > 0 && memcmp(sorted + at - 32, hash, 32) > 0) {
             at -= 32;
         }
+        if (at > 0 && memcmp(sorted + at - 32, hash, 32) == 0) {
+            continue; /* Two writers added it. */
+        }
         memmove(sorted + at + 32, sorted + at, used - at);
         memcpy(sorted + at, hash, 32);
         used += 32;
@@ -187,7 +219,8 @@ static enum ds_err put_union_value(struct one *one)
     return ds_builder_end(&builder, &one->value);
 }
 
-/* CASE 10. A removal removes what the op had seen or its own; an add concurrent to it stays. */
+/* CASE 10. Each writer's add of an element is kept for itself. A removal removes the adds that the
+ * op had seen or that are its own; an add concurrent to it stays. */
 static enum ds_err merge_union(struct one *one, struct ds_field_result *result)
 {
     struct ds_cell *cell = one->cell;
@@ -196,23 +229,17 @@ static enum ds_err merge_union(struct one *one, struct ds_field_result *result)
     DS_TRY(siblings_make(one));
     DS_TRY(ds_union_decode(one->value, &add, &gone));
     for (size_t at = 0; at + 32 <= gone.size; at += 32) {
-        struct ds_sibling *found = element(cell, gone.data + at);
-        if (found != NULL && replaces(one->op, &found->write)) {
-            *found = cell->siblings[--cell->sibling_count];
-        }
+        (void)drop_element(one, gone.data + at);
     }
     for (size_t at = 0; at + 32 <= add.size; at += 32) {
-        struct ds_sibling *found = element(cell, add.data + at);
-        if (found == NULL && cell->sibling_count == DS_SIBLINGS_MAX) {
+        bool stays = drop_element(one, add.data + at);
+        if (cell->sibling_count < DS_SIBLINGS_MAX) {
+            cell->siblings[cell->sibling_count++] = (struct ds_sibling){
+                .write = one->op->write, .value = (struct ds_slice){add.data + at, 32}};
+        } else if (!stays) {
             result->shown = true; /* Told as a conflict: the set is full. */
             result->outcome = DS_OUTCOME_CONFLICT;
-            continue;
         }
-        if (found == NULL) {
-            found = &cell->siblings[cell->sibling_count++];
-        }
-        found->value = (struct ds_slice){add.data + at, 32};
-        found->write = one->op->write;
     }
     DS_TRY(put_union_value(one));
     stand(one, result);
