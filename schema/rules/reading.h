@@ -40,10 +40,12 @@ struct ds_findings {
     struct ds_finding finding[DS_FINDINGS_MAX]; /* Ascending by rule. */
 };
 
-/* Choose, compute, and apply every enabled rule. Rules of the volume judge the chosen reading; rules
- * of how it was read (far_from_premises, implausible_pace, equal_index, same_photo, clock_untrusted,
- * condition_reported, after_billing, estimate_limit of other purposes) judge each candidate and
- * report the gravest hit, and of equal ones that which ds_choose would prefer. */
+/* Choose, compute, and apply every enabled rule. Rules of the volume judge the chosen reading;
+ * rules of how it was read (far_from_premises, implausible_pace, equal_index, same_photo,
+ * clock_untrusted, condition_reported, after_billing, estimate_limit of other purposes) judge each
+ * candidate and report the gravest hit, and of equal ones that which ds_choose would prefer.
+ * Values must lie within the limits of their record fields (ds_validate); out may hold anything
+ * before. */
 void ds_reading_rules(const struct ds_rule_input *input, struct ds_findings *out);
 /* The finding of a rule, NULL if it did not hit. */
 const struct ds_finding *ds_findings_of(const struct ds_findings *findings, enum ds_rule rule);

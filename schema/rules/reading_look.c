@@ -1,4 +1,4 @@
-/* Rules of the act of reading: where, when, how fast, with which photo. They judge each candidate. */
+/* Rules of the act of reading: where, when, how fast, with which photo. They judge each one. */
 #include "schema/base/text.h"
 #include "schema/rules/reading_impl.h"
 

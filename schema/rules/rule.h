@@ -78,8 +78,8 @@ struct ds_rule_table {
 
 /* Shipped; static. Copy it, then apply the station's settings. */
 const struct ds_rule_table *ds_rule_defaults(void);
-/* Overlay one rule_setting record; fields that are absent or cleared keep what the table has, limits
- * outside their range are clamped into it, an unknown rule changes nothing. */
+/* Overlay one rule_setting record; fields that are absent or cleared keep what the table has,
+ * limits outside their range are clamped into it, an unknown rule changes nothing. */
 void ds_rule_table_apply(struct ds_rule_table *table, const struct ds_rule_setting *setting);
 /* For the edges, before such a record is made: DS_ERR_SCHEMA names the limit and its range. */
 DS_NODISCARD enum ds_err ds_rule_setting_check(const struct ds_rule_setting *setting,

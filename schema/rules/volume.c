@@ -92,7 +92,7 @@ static int64_t forward(int64_t from, int64_t to, int64_t size)
     return to >= from ? to - from : to - from + size;
 }
 
-/* Is going round the dial credible? Half the dial and 5 x the expected use, as the station has it. */
+/* Is going round credible? Half the dial and 5 x the expected use, as the station has it. */
 static bool passes_zero(const struct walk *walk, int64_t counts)
 {
     const struct ds_rule_limits *limits = &walk->input->rules->rule[DS_RULE_passing_zero];

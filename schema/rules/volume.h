@@ -54,10 +54,10 @@ struct ds_slot_past {
     int64_t last_actual_index;
 };
 
-/* A swap since the previous index: of a period (swap.period, whatever its instant) after that of the
- * newest past slot with an index, up to the slot's own; in the order in which they happened. They
- * are billed in this slot: a reading that was taken before the last of them is billed up to that
- * swap, and the next slot goes on from the new dial's first index. A slot without an index bills
+/* A swap since the previous index: of a period (swap.period, whatever its instant) after that of
+ * the newest past slot with an index, up to the slot's own; in the order in which they happened.
+ * They are billed in this slot: a reading that was taken before the last of them is billed up to
+ * that swap, and the next slot goes on from the new dial's first index. A slot without an index bills
  * nothing and leaves its swaps to the next one. */
 struct ds_swap_seen {
     int64_t instant_ms;

@@ -219,7 +219,7 @@ static void asks__a_strange_number_is_asked_again_and_a_pace_is_not(void **state
     assert_false(ds_finding_asks_again(&unknown));
 }
 
-/* ---- The reference ------------------------------------------------------------------------------ */
+/* ---- The reference --------------------------------------------------------------------------- */
 
 static const char *const reference_head =
     "# Reading rules\n\n"

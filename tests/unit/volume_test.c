@@ -169,7 +169,7 @@ static void consumption__a_decided_volume_is_taken_as_it_is(void **state)
     assert_int_equal(consume(&slot).final_index, 1000);
 }
 
-/* ---- Swaps -------------------------------------------------------------------------------------- */
+/* ---- Swaps ----------------------------------------------------------------------------------- */
 
 /* One swap ten days before the reading: old dial ends at 1012, new one starts at 3. */
 static void add_swap(struct slot_case *slot)
@@ -308,7 +308,7 @@ static void swap__a_slot_without_an_index_leaves_it_to_the_next(void **state)
     assert_int_equal(out.volume_l, 0);
 }
 
-/* ---- Estimates before --------------------------------------------------------------------------- */
+/* ---- Estimates before ------------------------------------------------------------------------ */
 
 /* The last actual index is 960, then two estimates of 20 m3: 980 and 1000. */
 static const struct {
@@ -403,7 +403,7 @@ static void over_estimate__a_swap_may_show_it(void **state)
     assert_int_equal(out.volume_l, 18000 - 40000);
 }
 
-/* ---- Sizes -------------------------------------------------------------------------------------- */
+/* ---- Sizes ----------------------------------------------------------------------------------- */
 
 static void size__the_largest_volume_passes_and_a_litre_more_does_not(void **state)
 {
