@@ -16,7 +16,8 @@
 #define DS_SESSION_ID_SIZE 32    /* Bytes; 43 characters of base64url. */
 #define DS_SESSION_TEXT_SIZE 44  /* With the NUL. */
 #define DS_THROTTLE_ENTRIES 1024 /* Users and addresses whose failures are remembered. */
-#define DS_HASHERS_MAX 2
+#define DS_HASHERS_MAX 2         /* Passwords being hashed at a time, 64 MiB each. */
+#define DS_HASHERS_WAITING_MAX 8 /* Waiting for that; beyond it DS_ERR_BUSY. */
 
 struct ds_users; /* Sessions, throttle and the hashing gate; thread-safe. */
 
