@@ -227,11 +227,12 @@ static void order_free__findings_are_the_same_in_every_order_of_candidates(void 
     uint64_t last = 0;
     for (uint64_t seed = first_seed(&last, 4000); seed <= last; seed++) {
         struct prng prng = {seed};
-        struct slot_case slot;
+        static struct slot_case slot;
         random_slot(&prng, &slot);
         ds_reading_rules(&slot.input, &slot.out);
         check_invariants(&slot);
-        const struct ds_findings first = slot.out;
+        static struct ds_findings first;
+        first = slot.out;
         struct ds_id chosen = {{0}};
         if (first.chosen != DS_CHOOSE_NONE) {
             chosen = slot.candidate[first.chosen].op;
@@ -266,7 +267,7 @@ static void coverage__the_random_slots_hit_every_rule_and_every_kind(void **stat
     size_t kinds[DS_VOLUME_unknown + 1] = {0};
     for (uint64_t seed = 1; seed <= 20000; seed++) {
         struct prng prng = {seed};
-        struct slot_case slot;
+        static struct slot_case slot;
         random_slot(&prng, &slot);
         ds_reading_rules(&slot.input, &slot.out);
         kinds[slot.out.consumption.kind]++;
@@ -326,7 +327,7 @@ static void estimate__billing_its_index_gives_its_volume(void **state)
     uint64_t first = first_seed(&last, 20000);
     for (uint64_t seed = first; seed <= last; seed++) {
         struct prng prng = {seed};
-        struct slot_case slot;
+        static struct slot_case slot;
         struct ds_expected expected;
         struct ds_estimate estimate;
         random_slot(&prng, &slot);

@@ -39,7 +39,7 @@ static void seasons(struct slot_case *slot, int64_t winter_l, int64_t summer_l)
 static void expected__it_is_the_median_of_the_same_season(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     seasons(&slot, 60000, 10000);
     struct ds_expected out = expect(&slot);
@@ -54,7 +54,7 @@ static void expected__it_is_the_median_of_the_same_season(void **state)
 static void expected__one_wild_month_does_not_move_it(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     seasons(&slot, 60000, 10000);
     slot.past[24].consumption_l = 9000000; /* 202501 */
@@ -66,7 +66,7 @@ static void expected__one_wild_month_does_not_move_it(void **state)
 static void expected__the_spread_is_the_widest_of_mad_share_and_floor(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     seasons(&slot, 60000, 10000);
     /* Of eight: 40, 40, 50, 50, 70, 70, 80, 80: median 60, deviations 10 10 10 10 20 20 20 20. */
@@ -87,7 +87,7 @@ static void expected__the_spread_is_the_widest_of_mad_share_and_floor(void **sta
 static void expected__volumes_are_scaled_by_days(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     seasons(&slot, 62000, 10000);
     slot.candidate[0].instant_ms -= INT64_C(10) * 86400000; /* Read ten days early. */
@@ -99,7 +99,7 @@ static void expected__volumes_are_scaled_by_days(void **state)
 static void expected__estimates_and_what_corrects_them_are_left_out(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     seasons(&slot, 60000, 10000);
     slot.past[12].method = DS_METHOD_estimate; /* 202401; so 202402 corrects it. */
@@ -113,7 +113,7 @@ static void expected__estimates_and_what_corrects_them_are_left_out(void **state
 static void expected__three_volumes_are_a_season_and_two_are_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     seasons(&slot, 60000, 10000);
     static const size_t places[5] = {0, 1, 11, 12, 13};
@@ -133,7 +133,7 @@ static void expected__three_volumes_are_a_season_and_two_are_not(void **state)
 static void expected__of_a_new_meter_it_is_the_yearly_use_by_days(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.past_count = 0;
     assert_int_equal(expect(&slot).source, DS_EXPECTED_none);
@@ -151,7 +151,7 @@ static void expected__more_than_sixty_periods_back_is_forgotten(void **state)
 {
     (void)state;
     static struct ds_slot_past past[DS_PAST_MAX + 12];
-    struct slot_case slot;
+    static struct slot_case slot;
     struct ds_expected out;
     slot_case_init(&slot);
     for (int32_t i = 0; i < (int32_t)DS_COUNT(past); i++) {
@@ -188,7 +188,7 @@ static void days__instants_count_where_the_calendar_believes_them(void **state)
 static void estimate__each_method_by_its_name(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     struct ds_estimate out = {0, 0};
     slot_case_init(&slot);
     seasons(&slot, 60900, 10000);
@@ -208,7 +208,7 @@ static void estimate__each_method_by_its_name(void **state)
 static void estimate__the_mean_counts_estimates_as_part_of_what_corrects_them(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     struct ds_estimate out = {0, 0};
     slot_case_init(&slot);
     slot_case_history(&slot, 6, 20000);
@@ -228,7 +228,7 @@ static void estimate__the_mean_counts_estimates_as_part_of_what_corrects_them(vo
 static void estimate__what_it_lacks_is_refused(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     struct ds_estimate out = {7, 7};
     slot_case_init(&slot);
     slot_case_history(&slot, 3, 20000);
@@ -250,7 +250,7 @@ static void estimate__what_it_lacks_is_refused(void **state)
 static void estimate__half_the_dial_passes_and_one_more_does_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     struct ds_estimate out = {0, 0};
     slot_case_init(&slot);
     slot_case_last(&slot)->final_index = 60000;

@@ -86,7 +86,7 @@ static void walk_meter(const int64_t *months, int64_t yearly_l, struct slot_case
 static void walk_all(int64_t yearly_l, enum ds_account_class account_class, struct tally *tally)
 {
     for (size_t meter = 0; meter < METERS; meter++) {
-        struct slot_case slot;
+        static struct slot_case slot;
         slot_case_init(&slot);
         slot.meter.dial_digits = 6;
         slot.meter.account_class = account_class;
@@ -135,7 +135,7 @@ static void injected__a_wrong_digit_in_the_hundreds_is_held(void **state)
     size_t tried = 0;
     size_t held = 0;
     for (size_t meter = 0; meter < METERS; meter++) {
-        struct slot_case slot;
+        static struct slot_case slot;
         struct tally tally = {0};
         slot_case_init(&slot);
         slot.meter.dial_digits = 6;

@@ -18,7 +18,7 @@ static void stand_north(struct slot_case *slot, int32_t north_e7)
 static void far__beyond_200_m_and_both_accuracies_is_noted(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     stand_north(&slot, 20360); /* 226 m */
     const struct ds_finding *finding = slot_case_judge(&slot, DS_RULE_far_from_premises);
@@ -32,7 +32,7 @@ static void far__beyond_200_m_and_both_accuracies_is_noted(void **state)
 static void far__only_where_the_position_is_learned_or_surveyed(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     stand_north(&slot, 100000);
     for (int64_t quality = 0; quality <= ds_enum_last(DS_LIST_position_quality); quality++) {
@@ -45,7 +45,7 @@ static void far__only_where_the_position_is_learned_or_surveyed(void **state)
 static void far__only_on_site_and_with_a_position(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     stand_north(&slot, 100000);
     slot.candidate[0].method = DS_METHOD_self_report;
@@ -58,7 +58,7 @@ static void far__only_on_site_and_with_a_position(void **state)
 static void far__a_mock_position_is_reported_unless_the_station_says_otherwise(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     stand_north(&slot, 0);
     assert_null(slot_case_judge(&slot, DS_RULE_far_from_premises));
@@ -79,7 +79,7 @@ static void come_from(struct slot_case *slot, int64_t elapsed_ms)
 static void pace__less_than_four_seconds_between_two_meters_is_noted(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 3999);
     const struct ds_finding *finding = slot_case_judge(&slot, DS_RULE_implausible_pace);
@@ -95,7 +95,7 @@ static void pace__less_than_four_seconds_between_two_meters_is_noted(void **stat
 static void pace__faster_than_40_m_in_a_second_is_noted(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     stand_north(&slot, 0);
     slot.before.has_position = true;
@@ -113,7 +113,7 @@ static void pace__faster_than_40_m_in_a_second_is_noted(void **state)
 static void pace__one_cabinet_and_one_meter_have_no_pace(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 0);
     slot.meter.cabinet = ds_cabinet_key(DS_SLICE_LIT("B7"));
@@ -131,7 +131,7 @@ static void pace__one_cabinet_and_one_meter_have_no_pace(void **state)
 static void equal_index__the_number_of_the_meter_before_is_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 60000);
     slot.before.index = 1020;
@@ -145,7 +145,7 @@ static void equal_index__the_number_of_the_meter_before_is_sampled(void **state)
 static void equal_index__not_within_one_cabinet_nor_near_zero(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 60000);
     slot.before.index = 1020;
@@ -166,7 +166,7 @@ static void equal_index__not_within_one_cabinet_nor_near_zero(void **state)
 static void same_photo__that_of_the_meter_before_is_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 60000);
     slot.candidate[0].photo = slot.before.photo = slot_case_photo(9);
@@ -182,7 +182,7 @@ static void same_photo__that_of_the_meter_before_is_sampled(void **state)
 static void same_photo__one_picture_of_a_whole_cabinet_is_allowed(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 60000);
     slot.candidate[0].photo = slot.before.photo = slot_case_photo(9);
@@ -193,7 +193,7 @@ static void same_photo__one_picture_of_a_whole_cabinet_is_allowed(void **state)
 static void same_photo__that_of_the_period_before_is_sampled_also_in_a_cabinet(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].photo = slot.input.previous_photo = slot_case_photo(9);
     slot.meter.cabinet = 5;
@@ -205,7 +205,7 @@ static void same_photo__that_of_the_period_before_is_sampled_also_in_a_cabinet(v
 static void same_photo__two_workers_cannot_have_taken_one(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].photo = slot_case_photo(9);
     struct ds_candidate *second = slot_case_second(&slot);
@@ -217,7 +217,7 @@ static void same_photo__two_workers_cannot_have_taken_one(void **state)
 static void same_photo__no_photo_equals_no_photo(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     come_from(&slot, 60000);
     slot_case_second(&slot);
@@ -236,7 +236,7 @@ static void give_interval(struct slot_case *slot, int64_t before_min, int64_t af
 static void clock__a_wide_interval_is_noted_and_two_hours_are_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].instant_ms -= INT64_C(10) * 86400000; /* Far from any month's end. */
     give_interval(&slot, 60, 60);
@@ -251,7 +251,7 @@ static void clock__a_wide_interval_is_noted_and_two_hours_are_not(void **state)
 static void clock__a_wide_interval_across_a_period_goes_to_the_queue(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     /* 31 January 18:00 in the station's time: six hours to the end of the period. */
     give_interval(&slot, 0, 6 * 60 - 1);
@@ -265,7 +265,7 @@ static void clock__a_wide_interval_across_a_period_goes_to_the_queue(void **stat
 static void clock__a_claim_outside_the_interval_is_noted_beyond_a_quarter_hour(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     give_interval(&slot, -15, 30); /* Claimed 15 minutes before the earliest. */
     assert_null(slot_case_judge(&slot, DS_RULE_clock_untrusted));
@@ -282,7 +282,7 @@ static void B7__an_instant_in_1970_or_2099_is_noted_and_the_rest_is_judged(void 
     (void)state;
     static const int64_t claims[] = {0, INT64_C(4070908800000), INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < DS_COUNT(claims); i++) {
-        struct slot_case slot;
+        static struct slot_case slot;
         slot_case_init(&slot);
         give_interval(&slot, 5, 5);
         slot.candidate[0].instant_ms = claims[i];
@@ -299,7 +299,7 @@ static void B7__an_instant_in_1970_or_2099_is_noted_and_the_rest_is_judged(void 
 static void clock__without_an_interval_time_still_does_not_run_back(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     int64_t previous_ms = slot_case_last(&slot)->instant_ms;
     slot.candidate[0].instant_ms = previous_ms - 15 * 60000;
@@ -311,7 +311,7 @@ static void clock__without_an_interval_time_still_does_not_run_back(void **state
 static void clock__an_unbounded_interval_is_wide(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].has_interval = true;
     slot.candidate[0].earliest_ms = INT64_MIN;
@@ -322,7 +322,7 @@ static void clock__an_unbounded_interval_is_wide(void **state)
 static void expired__the_last_day_passes_and_the_next_is_noted(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     struct ds_date date = {2026, 1, 31};
     slot.meter.has_expiry = true;
@@ -339,7 +339,7 @@ static void expired__the_last_day_passes_and_the_next_is_noted(void **state)
 static void expired__a_meter_that_was_just_swapped_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.meter.has_expiry = true;
     slot.meter.expiry_day = 1;

@@ -15,7 +15,7 @@ static void estimate_now(struct slot_case *slot)
 static void estimates_3__the_third_in_a_row_is_sampled_and_the_second_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     estimate_now(&slot);
     slot_case_estimate_last(&slot, 1);
@@ -32,7 +32,7 @@ static void estimates_3__the_third_in_a_row_is_sampled_and_the_second_is_not(voi
 static void estimate_limit__the_fourth_in_a_row_is_sampled_and_the_third_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     estimate_now(&slot);
     slot_case_estimate_last(&slot, 2);
@@ -47,7 +47,7 @@ static void estimate_limit__the_fourth_in_a_row_is_sampled_and_the_third_is_not(
 static void estimate_limit__opening_final_and_swap_are_never_estimated(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     struct ds_candidate *second = slot_case_second(&slot);
     second->method = DS_METHOD_estimate;
@@ -67,7 +67,7 @@ static void estimate_limit__opening_final_and_swap_are_never_estimated(void **st
 static void estimate_unproven__without_a_visit_or_a_named_method_is_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     estimate_now(&slot);
     assert_null(slot_case_judge(&slot, DS_RULE_estimate_unproven));
@@ -86,7 +86,7 @@ static void estimate_unproven__without_a_visit_or_a_named_method_is_sampled(void
 static void self_report_limit__within_three_periods_our_own_reading_is_needed(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].method = DS_METHOD_self_report;
     slot.past[23].method = DS_METHOD_self_report;
@@ -108,7 +108,7 @@ static void self_report_limit__within_three_periods_our_own_reading_is_needed(vo
 static void disagree__more_than_1_m3_and_5_percent_is_held(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     struct ds_candidate *second = slot_case_second(&slot);
     second->index = 1022;
@@ -124,7 +124,7 @@ static void disagree__more_than_1_m3_and_5_percent_is_held(void **state)
 static void disagree__5_percent_of_a_large_use_is_no_disagreement(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].index = 1095;
     struct ds_candidate *second = slot_case_second(&slot);
@@ -137,7 +137,7 @@ static void disagree__5_percent_of_a_large_use_is_no_disagreement(void **state)
 static void disagree__only_two_of_us_on_site_can(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     struct ds_candidate *second = slot_case_second(&slot);
     second->index = 1030;
@@ -155,7 +155,7 @@ static void disagree__only_two_of_us_on_site_can(void **state)
 static void disagree__before_and_after_a_swap_are_two_dials(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     struct ds_candidate *second = slot_case_second(&slot);
     slot.candidate[0].index = 1012;
@@ -171,7 +171,7 @@ static void disagree__before_and_after_a_swap_are_two_dials(void **state)
 static void disagree__across_zero_the_short_way_counts(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->final_index = 99980;
     slot.candidate[0].index = 99999;
@@ -184,7 +184,7 @@ static void disagree__across_zero_the_short_way_counts(void **state)
 static void after_billing__a_later_reading_is_held_and_the_billed_one_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.frozen = true;
     slot.input.frozen_order = slot.candidate[0].order;
@@ -215,7 +215,7 @@ static void condition__a_broken_meter_is_sampled_and_an_unread_dial_noted(void *
         [DS_CONDITION_vacant] = (enum ds_severity)0,
     };
     assert_int_equal(ds_enum_last(DS_LIST_condition) + 1, DS_COUNT(severities));
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     for (int64_t condition = 0; condition < (int64_t)DS_COUNT(severities); condition++) {
         slot.candidate[0].condition = (enum ds_condition)condition;
@@ -227,7 +227,7 @@ static void condition__a_broken_meter_is_sampled_and_an_unread_dial_noted(void *
 static void condition__the_gravest_of_several_is_reported(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     struct ds_candidate *second = slot_case_second(&slot);
     second->condition = DS_CONDITION_dirty; /* Preferred, for it is later. */
@@ -241,7 +241,7 @@ static void many__candidates_beyond_the_limit_are_not_looked_at(void **state)
 {
     (void)state;
     static struct ds_candidate many[DS_CANDIDATES_MAX + 1];
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     for (size_t i = 0; i < DS_COUNT(many); i++) {
         many[i] = slot.candidate[0];

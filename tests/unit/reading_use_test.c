@@ -12,7 +12,7 @@ static const struct ds_finding *at_index(struct slot_case *slot, enum ds_rule ru
 static void nothing__a_plain_reading_raises_no_rule(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_judge(&slot, DS_RULE_reversed);
     assert_int_equal(slot.out.count, 0);
@@ -26,7 +26,7 @@ static void nothing__a_plain_reading_raises_no_rule(void **state)
 static void nothing__an_empty_slot_raises_no_rule(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.candidate_count = 0;
     slot_case_judge(&slot, DS_RULE_reversed);
@@ -38,7 +38,7 @@ static void nothing__an_empty_slot_raises_no_rule(void **state)
 static void nothing__a_rule_that_is_switched_off_is_silent(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     assert_non_null(at_index(&slot, DS_RULE_reversed, 999));
     slot.rules.rule[DS_RULE_reversed].enabled = false;
@@ -48,7 +48,7 @@ static void nothing__a_rule_that_is_switched_off_is_silent(void **state)
 static void severity__a_station_sets_the_grave_form_and_the_mild_never_exceeds_it(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.rules.rule[DS_RULE_spike].severity = DS_SEVERITY_note;
     assert_int_equal(at_index(&slot, DS_RULE_spike, 1033)->severity, DS_SEVERITY_note);
@@ -61,7 +61,7 @@ static void severity__a_station_sets_the_grave_form_and_the_mild_never_exceeds_i
 static void reversed__an_index_below_the_previous_is_held(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     const struct ds_finding *finding = at_index(&slot, DS_RULE_reversed, 990);
     assert_non_null(finding);
@@ -83,7 +83,7 @@ static void reversed__an_index_below_the_previous_is_held(void **state)
 static void reversed__the_same_index_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     assert_null(at_index(&slot, DS_RULE_reversed, 1000));
 }
@@ -91,7 +91,7 @@ static void reversed__the_same_index_is_not(void **state)
 static void zero_occupied__no_use_in_a_home_is_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     const struct ds_finding *finding = at_index(&slot, DS_RULE_zero_occupied, 1000);
     assert_non_null(finding);
@@ -102,7 +102,7 @@ static void zero_occupied__no_use_in_a_home_is_sampled(void **state)
 static void zero_occupied__a_litre_or_an_empty_home_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     assert_null(at_index(&slot, DS_RULE_zero_occupied, 1001));
     slot.meter.vacant = true;
@@ -121,7 +121,7 @@ static void zero_occupied__a_litre_or_an_empty_home_is_not(void **state)
 static void zero_occupied__where_little_is_expected_it_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.rules.rule[DS_RULE_zero_occupied].limit_1 = 20000;
     assert_non_null(at_index(&slot, DS_RULE_zero_occupied, 1000));
@@ -132,7 +132,7 @@ static void zero_occupied__where_little_is_expected_it_is_not(void **state)
 static void spike__above_the_band_is_sampled_and_at_its_edge_nothing(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     assert_null(at_index(&slot, DS_RULE_spike, 1032)); /* 20 + 4 x 3 */
     const struct ds_finding *finding = at_index(&slot, DS_RULE_spike, 1033);
@@ -145,7 +145,7 @@ static void spike__above_the_band_is_sampled_and_at_its_edge_nothing(void **stat
 static void spike__above_the_fen_limit_is_held_and_below_it_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     /* 200 yuan at 3 yuan are 66.67 m3. */
     assert_int_equal(at_index(&slot, DS_RULE_spike, 1086)->severity, DS_SEVERITY_sample);
@@ -163,7 +163,7 @@ static void spike__above_the_fen_limit_is_held_and_below_it_sampled(void **state
 static void spike__a_season_without_history_is_judged_by_what_there_is(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_history(&slot, 3, 31000); /* Oct, Nov, Dec: 31, 30, 31 days. */
     slot.candidate[0].index = 2000;
@@ -179,7 +179,7 @@ static void spike__a_season_without_history_is_judged_by_what_there_is(void **st
 static void spike__catching_up_with_estimates_is_judged_over_their_whole_time(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_estimate_last(&slot, 2);
     slot.past[22].consumption_l = 5000; /* Estimated far too low: the dial now catches up. */
@@ -193,7 +193,7 @@ static void spike__catching_up_with_estimates_is_judged_over_their_whole_time(vo
 static void slump__below_the_band_is_sampled_and_at_its_edge_nothing(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     assert_null(at_index(&slot, DS_RULE_slump, 1011)); /* 20 - 3 x 3 */
     const struct ds_finding *finding = at_index(&slot, DS_RULE_slump, 1010);
@@ -207,7 +207,7 @@ static void slump__below_the_band_is_sampled_and_at_its_edge_nothing(void **stat
 static void slump__a_small_fall_is_none_however_regular_the_home(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.rules.rule[DS_RULE_slump].limit_2 = 10000;
     assert_non_null(at_index(&slot, DS_RULE_slump, 1010));
@@ -218,7 +218,7 @@ static void slump__a_small_fall_is_none_however_regular_the_home(void **state)
 static void passing_zero__a_credible_turn_is_noted_and_billed(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->final_index = 99990;
     const struct ds_finding *finding = at_index(&slot, DS_RULE_passing_zero, 10);
@@ -231,7 +231,7 @@ static void passing_zero__a_credible_turn_is_noted_and_billed(void **state)
 static void passing_zero__five_times_the_expected_passes_and_one_more_is_reversed(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->final_index = 99990;
     assert_non_null(at_index(&slot, DS_RULE_passing_zero, 90));
@@ -242,7 +242,7 @@ static void passing_zero__five_times_the_expected_passes_and_one_more_is_reverse
 static void stopped_2__two_periods_without_movement_are_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->consumption_l = 0;
     const struct ds_finding *finding = at_index(&slot, DS_RULE_stopped_2, 1000);
@@ -254,7 +254,7 @@ static void stopped_2__two_periods_without_movement_are_sampled(void **state)
 static void stopped_2__one_period_or_an_estimated_zero_is_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->consumption_l = 1;
     assert_null(at_index(&slot, DS_RULE_stopped_2, 1000));
@@ -271,7 +271,7 @@ static void stopped_2__one_period_or_an_estimated_zero_is_not(void **state)
 static void commercial_drop__half_passes_and_less_is_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.meter.account_class = DS_CLASS_commercial;
     assert_null(at_index(&slot, DS_RULE_commercial_drop, 1010));
@@ -284,7 +284,7 @@ static void commercial_drop__half_passes_and_less_is_sampled(void **state)
 static void commercial_drop__a_home_or_a_small_shop_is_not_judged(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     assert_null(at_index(&slot, DS_RULE_commercial_drop, 1001));
     slot.meter.account_class = DS_CLASS_commercial;
@@ -309,7 +309,7 @@ static void add_card(struct slot_case *slot)
 static void meter_drift__purchases_and_dial_that_differ_are_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_card(&slot);
     const struct ds_finding *finding = at_index(&slot, DS_RULE_meter_drift, 1022);
@@ -322,7 +322,7 @@ static void meter_drift__purchases_and_dial_that_differ_are_sampled(void **state
 static void meter_drift__one_count_of_the_dial_is_no_drift(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_card(&slot);
     assert_null(at_index(&slot, DS_RULE_meter_drift, 1020));
@@ -336,7 +336,7 @@ static void meter_drift__one_count_of_the_dial_is_no_drift(void **state)
 static void meter_drift__without_both_card_readings_it_is_silent(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_card(&slot);
     slot.candidate[0].has_card = false;
@@ -352,7 +352,7 @@ static void meter_drift__without_both_card_readings_it_is_silent(void **state)
 static void over_estimate__a_large_correction_is_held_and_a_smaller_one_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_estimate_last(&slot, 2);
     const struct ds_finding *finding = at_index(&slot, DS_RULE_over_estimate, 970);
@@ -369,7 +369,7 @@ static void over_estimate__a_large_correction_is_held_and_a_smaller_one_sampled(
 static void beyond_dial__one_digit_too_many_is_held(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     const struct ds_finding *finding = at_index(&slot, DS_RULE_beyond_dial, 100000);
     assert_non_null(finding);
@@ -384,7 +384,7 @@ static void beyond_dial__one_digit_too_many_is_held(void **state)
 static void beyond_dial__a_first_reading_is_judged_too(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.past_count = 0;
     assert_non_null(at_index(&slot, DS_RULE_beyond_dial, 100000));
@@ -394,7 +394,7 @@ static void beyond_dial__a_first_reading_is_judged_too(void **state)
 static void unknown_predecessor__a_first_period_is_noted_and_a_lost_one_sampled(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.past_count = 0;
     const struct ds_finding *finding = slot_case_judge(&slot, DS_RULE_unknown_predecessor);

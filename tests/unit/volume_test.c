@@ -47,7 +47,7 @@ static void consumption__on_one_dial(void **state)
 {
     (void)state;
     for (size_t i = 0; i < DS_COUNT(on_one_dial); i++) {
-        struct slot_case slot;
+        static struct slot_case slot;
         slot_case_init(&slot);
         slot_case_last(&slot)->final_index = on_one_dial[i].previous;
         slot.candidate[0].index = on_one_dial[i].index;
@@ -67,7 +67,7 @@ static void consumption__on_one_dial(void **state)
 static void passing_zero__half_the_dial_passes_and_one_more_does_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.meter.dial_digits = 2; /* 100 counts: half are 50, five times the expected is 100. */
     slot_case_last(&slot)->final_index = 90;
@@ -82,7 +82,7 @@ static void passing_zero__half_the_dial_passes_and_one_more_does_not(void **stat
 static void passing_zero__without_an_expected_use_it_is_not_credible(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.past_count = 1;
     slot.past[0].has_volume = false;
@@ -96,7 +96,7 @@ static void passing_zero__without_an_expected_use_it_is_not_credible(void **stat
 static void passing_zero__its_limits_are_the_stations(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->final_index = 99990;
     slot.candidate[0].index = 50; /* 60 m3, three times the expected. */
@@ -108,7 +108,7 @@ static void passing_zero__its_limits_are_the_stations(void **state)
 static void consumption__unit_and_multiplier_make_litres(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.meter.unit_l = 100;
     slot.meter.multiplier = 30;
@@ -118,7 +118,7 @@ static void consumption__unit_and_multiplier_make_litres(void **state)
 static void consumption__without_an_index_there_is_none(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].has_index = false;
     struct ds_consumption out = consume(&slot);
@@ -130,7 +130,7 @@ static void consumption__without_an_index_there_is_none(void **state)
 static void consumption__a_start_bills_nothing_and_is_the_next_ones_previous(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.past_count = 0;
     struct ds_consumption out = consume(&slot);
@@ -143,7 +143,7 @@ static void consumption__a_start_bills_nothing_and_is_the_next_ones_previous(voi
 static void consumption__periods_without_an_index_are_passed_over(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->has_index = false;
     slot.past[22].final_index = 970;
@@ -155,7 +155,7 @@ static void consumption__periods_without_an_index_are_passed_over(void **state)
 static void consumption__a_decided_volume_is_taken_as_it_is(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].decided = true;
     slot.candidate[0].has_volume = true;
@@ -186,7 +186,7 @@ static void add_swap(struct slot_case *slot)
 static void swap__both_dials_are_added(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     struct ds_consumption out = consume(&slot);
@@ -201,7 +201,7 @@ static void swap__both_dials_are_added(void **state)
 static void swap__each_dial_has_its_own_litres(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.swap[0].new_unit_l = 100;
@@ -219,7 +219,7 @@ static void swap__each_dial_has_its_own_litres(void **state)
 static void swap__two_in_one_period_are_three_legs(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.swap[1] = slot.swap[0];
@@ -237,7 +237,7 @@ static void swap__two_in_one_period_are_three_legs(void **state)
 static void swap__a_reading_before_it_is_billed_up_to_the_swap(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.swap[0].instant_ms = slot.candidate[0].instant_ms + 1;
@@ -251,7 +251,7 @@ static void swap__a_reading_before_it_is_billed_up_to_the_swap(void **state)
 static void swap__the_old_dial_may_pass_zero_before_it_goes(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot_case_last(&slot)->final_index = 99995;
@@ -264,7 +264,7 @@ static void swap__the_old_dial_may_pass_zero_before_it_goes(void **state)
 static void swap__a_dial_below_its_own_start_is_reversed(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.candidate[0].index = 2;
@@ -282,7 +282,7 @@ static void swap__a_dial_below_its_own_start_is_reversed(void **state)
 static void swap__an_index_beyond_its_dial_is_named(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.swap[0].old_final_index = 100000;
@@ -299,7 +299,7 @@ static void swap__an_index_beyond_its_dial_is_named(void **state)
 static void swap__a_slot_without_an_index_leaves_it_to_the_next(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.candidate[0].has_index = false;
@@ -330,7 +330,7 @@ static void over_estimate__the_volume_since_the_last_actual_is_rebilled(void **s
 {
     (void)state;
     for (size_t i = 0; i < DS_COUNT(after_estimates); i++) {
-        struct slot_case slot;
+        static struct slot_case slot;
         slot_case_init(&slot);
         slot_case_estimate_last(&slot, 2);
         slot.candidate[0].index = after_estimates[i].index;
@@ -347,7 +347,7 @@ static void over_estimate__the_volume_since_the_last_actual_is_rebilled(void **s
 static void over_estimate__an_actual_predecessor_knows_none(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_last(&slot)->has_last_actual = true;
     slot_case_last(&slot)->last_actual_index = 960;
@@ -358,7 +358,7 @@ static void over_estimate__an_actual_predecessor_knows_none(void **state)
 static void over_estimate__what_was_billed_is_what_counts(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_estimate_last(&slot, 2);
     slot.past[22].consumption_l = 19500; /* Billed otherwise than the index says. */
@@ -373,7 +373,7 @@ static void over_estimate__what_was_billed_is_what_counts(void **state)
 static void over_estimate__it_is_seen_across_zero(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_estimate_last(&slot, 2);
     slot_case_last(&slot)->last_actual_index = 99975;
@@ -392,7 +392,7 @@ static void over_estimate__it_is_seen_across_zero(void **state)
 static void over_estimate__a_swap_may_show_it(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot_case_estimate_last(&slot, 2);
     add_swap(&slot);
@@ -408,7 +408,7 @@ static void over_estimate__a_swap_may_show_it(void **state)
 static void size__the_largest_volume_passes_and_a_litre_more_does_not(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.meter.dial_digits = 12;
     slot.meter.unit_l = 10000;
@@ -428,7 +428,7 @@ static void size__the_largest_volume_passes_and_a_litre_more_does_not(void **sta
 static void size__the_widest_meter_does_not_overflow(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     slot.meter.dial_digits = 12;
     slot.meter.unit_l = DS_UNIT_L_MAX;
@@ -457,7 +457,7 @@ static void dial__digits_are_clamped_and_default_to_five(void **state)
 static void dial__a_reading_at_the_instant_of_a_swap_stands_on_the_new_one(void **state)
 {
     (void)state;
-    struct slot_case slot;
+    static struct slot_case slot;
     slot_case_init(&slot);
     add_swap(&slot);
     slot.swap[0].new_dial_digits = 8;
