@@ -258,7 +258,10 @@ enum ds_err ds_store_scrub(struct ds_store *store, uint64_t *values, uint64_t *b
                            struct ds_detail *detail)
 {
     struct scrub scrub = {.store = store, .detail = detail};
-    enum ds_err err = DS_OK;
+    enum ds_err err = store->ops->check != NULL ? store->ops->check(store, detail) : DS_OK;
+    if (err == DS_ERR_INTEGRITY) {
+        scrub.bad = 1;
+    }
     for (uint8_t table = 0; table < DS_TABLES_MAX && err == DS_OK; table++) {
         err = scrub_table(&scrub, table);
     }

@@ -43,6 +43,8 @@ struct ds_store_ops {
     void (*close)(struct ds_store *store);
     /* Bytes in use and bytes that may be used; for "disk full" before it happens. */
     enum ds_err (*room)(struct ds_store *store, uint64_t *used, uint64_t *limit);
+    /* DS_ERR_INTEGRITY if what lies below the tables is damaged; NULL: nothing lies below. */
+    enum ds_err (*check)(struct ds_store *store, struct ds_detail *detail);
 };
 
 /* First member of each implementation's own struct. */
@@ -112,8 +114,9 @@ struct ds_store_room {
 };
 DS_NODISCARD enum ds_err ds_store_room(struct ds_store *store, struct ds_store_room *room);
 
-/* Read every value of every table and count those whose tag fails; the first bad one is described
- * (table and hex key) in detail. DS_ERR_INTEGRITY if any failed. */
+/* Check the file below the tables, then read every value of every table and count those whose tag
+ * fails; the first fault is described (page, or table and hex key) in detail. DS_ERR_INTEGRITY if
+ * there is any; a damaged file is one fault, and its values are not read. */
 DS_NODISCARD enum ds_err ds_store_scrub(struct ds_store *store, uint64_t *values, uint64_t *bad,
                                         struct ds_detail *detail);
 

@@ -5,6 +5,8 @@
  * rotted on disk is no bug of ours. */
 #include "sync/store/store_lmdb.h"
 
+#include "sync/store/store_lmdb_check.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +59,17 @@ enum ds_err ds_lmdb_err(int rc)
     default:
         return DS_ERR_IO;
     }
+}
+
+enum ds_err ds_lmdb_txn_check(struct lmdb_store *store, MDB_txn *txn, bool names_only,
+                              struct ds_detail *detail)
+{
+    mdb_filehandle_t fd = -1;
+    int rc = mdb_env_get_fd(store->env, &fd);
+    if (rc != MDB_SUCCESS) {
+        return ds_lmdb_err(rc);
+    }
+    return ds_lmdb_pages_check(fd, mdb_txn_id(txn), names_only, detail);
 }
 
 /* ---- Catching LMDB's assertions ------------------------------------------------------------- */
@@ -401,6 +414,25 @@ static enum ds_err lmdb_del(struct ds_txn *base, uint8_t table, struct ds_slice 
     return call_trapping(txn, CALL_DEL, table, &at, NULL);
 }
 
+/* How often a check begins again because two commits overtook its beginning. */
+#define CHECK_TRIES 8
+
+static enum ds_err lmdb_check(struct ds_store *base, struct ds_detail *detail)
+{
+    struct lmdb_store *store = store_of(base);
+    enum ds_err err = DS_ERR_BUSY;
+    for (int tries = 0; tries < CHECK_TRIES && err == DS_ERR_BUSY; tries++) {
+        MDB_txn *txn = NULL;
+        int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+        if (rc != MDB_SUCCESS) {
+            return ds_lmdb_err(rc);
+        }
+        err = ds_lmdb_txn_check(store, txn, false, detail);
+        mdb_txn_abort(txn);
+    }
+    return err;
+}
+
 void ds_lmdb_free(struct lmdb_store *store)
 {
     DS_ASSERT(store->open == NULL);
@@ -429,4 +461,5 @@ const struct ds_store_ops ds_lmdb_ops = {
     .seek = lmdb_seek,
     .close = lmdb_close,
     .room = lmdb_room,
+    .check = lmdb_check,
 };

@@ -45,6 +45,9 @@ extern const struct ds_store_ops ds_lmdb_ops;
 enum ds_err ds_lmdb_err(int rc); /* Of LMDB's results and of errno. */
 /* Called by LMDB when its own structures in the file contradict themselves. */
 void ds_lmdb_asserted(MDB_env *env, const char *text);
+/* Check the pages of an open read transaction (store_lmdb_check.h). */
+enum ds_err ds_lmdb_txn_check(struct lmdb_store *store, MDB_txn *txn, bool names_only,
+                              struct ds_detail *detail);
 void ds_lmdb_free(struct lmdb_store *store); /* Also one that was opened half. */
 
 #endif

@@ -1,5 +1,7 @@
 #include "sync/store/store_lmdb_file.h"
 
+#include "sync/store/store_lmdb_meta.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,56 +110,31 @@ enum ds_err ds_lmdb_file_publish(int dir_fd, struct ds_detail *detail)
 
 /* ---- The meta pages ------------------------------------------------------------------------- */
 
-/* LMDB's data format, version 1: the first two pages are meta pages; a commit writes the one whose
- * index is the parity of its number, so the two numbers differ by exactly one. */
 #define META_MAGIC 0xBEEFC0DEU
 #define META_VERSION 1U
-#define META_FLAG 0x08U
 #define META_PAGE_SIZE_MIN 512U
 #define META_PAGE_SIZE_MAX 32768U
 #define META_READ_TRIES 5
 
-struct meta_page {
-    size_t pgno;
-    uint16_t pad;
-    uint16_t flags;
-    uint32_t unused;
-    uint32_t magic;
-    uint32_t version;
-    void *address;
-    size_t map_size;
-    struct {
-        uint32_t pad; /* Of the first one: the page size. */
-        uint16_t flags;
-        uint16_t depth;
-        size_t pages[3];
-        size_t entries;
-        size_t root;
-    } tree[2]; /* Free pages, and the tables' names. */
-    size_t last_page;
-    size_t txn;
-};
-
-static bool meta_ok(const struct meta_page *meta, size_t index)
+static bool meta_ok(const struct ds_lmdb_meta *meta, size_t index)
 {
-    uint32_t size = meta->tree[0].pad;
-    return meta->pgno == index && (meta->flags & META_FLAG) != 0 && meta->magic == META_MAGIC &&
-           meta->version == META_VERSION && size >= META_PAGE_SIZE_MIN &&
-           size <= META_PAGE_SIZE_MAX && (size & (size - 1)) == 0;
+    uint32_t size = meta->free.pad;
+    return meta->head.pgno == index && (meta->head.flags & DS_LMDB_META_FLAG) != 0 &&
+           meta->magic == META_MAGIC && meta->version == META_VERSION &&
+           size >= META_PAGE_SIZE_MIN && size <= META_PAGE_SIZE_MAX && (size & (size - 1)) == 0;
 }
 
-static bool root_ok(const struct meta_page *meta, size_t tree)
+static bool root_ok(const struct ds_lmdb_meta *meta, size_t root)
 {
-    size_t root = meta->tree[tree].root;
-    return root == SIZE_MAX || (root >= 2 && root <= meta->last_page);
+    return root == DS_LMDB_NO_PAGE || (root >= 2 && root <= meta->last_page);
 }
 
-static const char *pair_fault(const struct meta_page pair[static 2])
+static const char *pair_fault(const struct ds_lmdb_meta pair[static 2])
 {
     if (!meta_ok(&pair[0], 0) || !meta_ok(&pair[1], 1)) {
         return "a meta page is damaged";
     }
-    if (pair[0].tree[0].pad != pair[1].tree[0].pad) {
+    if (pair[0].free.pad != pair[1].free.pad) {
         return "the meta pages name different page sizes";
     }
     size_t newest = pair[1].txn > pair[0].txn ? 1 : 0;
@@ -168,16 +145,17 @@ static const char *pair_fault(const struct meta_page pair[static 2])
     if (pair[newest].last_page < pair[newest ^ 1].last_page) {
         return "the file has shrunk between two commits";
     }
-    if (!root_ok(&pair[newest], 0) || !root_ok(&pair[newest], 1)) {
+    if (!root_ok(&pair[newest], pair[newest].free.root) ||
+        !root_ok(&pair[newest], pair[newest].names.root)) {
         return "a root lies outside the file";
     }
     return NULL;
 }
 
-static enum ds_err read_pair(int fd, struct meta_page pair[static 2], struct ds_detail *detail)
+static enum ds_err read_pair(int fd, struct ds_lmdb_meta pair[static 2], struct ds_detail *detail)
 {
     for (size_t index = 0; index < 2; index++) {
-        size_t at = index == 0 ? 0 : pair[0].tree[0].pad;
+        size_t at = index == 0 ? 0 : pair[0].free.pad;
         ssize_t got = pread(fd, &pair[index], sizeof pair[index], (off_t)at);
         if (got < 0) {
             return ds_lmdb_file_error(errno, "read", DS_LMDB_FILE, detail);
@@ -200,7 +178,7 @@ enum ds_err ds_lmdb_file_check(int dir_fd, struct ds_detail *detail)
     const char *fault = NULL;
     /* Another process may commit between the two reads: then look again. */
     for (int tries = 0; tries < META_READ_TRIES; tries++) {
-        struct meta_page pair[2];
+        struct ds_lmdb_meta pair[2];
         err = read_pair(fd, pair, detail);
         fault = err == DS_OK ? pair_fault(pair) : NULL;
         if (err != DS_OK || fault == NULL) {

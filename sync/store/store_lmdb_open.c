@@ -11,6 +11,8 @@
 /* Room that puts leave for deletes: a sixteenth of a quota, at most the reserve of the disk. At
  * MDB_MAP_FULL even deletes fail, for they copy pages before they free any. */
 #define QUOTA_RESERVE_SHARE 16
+/* How often opening begins again because two commits of another process overtook it. */
+#define OPEN_TRIES 8
 
 static struct lmdb_store *store_of(struct ds_store *base)
 {
@@ -55,33 +57,72 @@ static int env_open_fitting(struct lmdb_store *store, const char *path, unsigned
     return rc;
 }
 
-/* Open the tables; with make, those that are missing are made. */
-static int tables_open(struct lmdb_store *store, bool make)
+/* A store of an older version has fewer tables than ours, never others: a hole or a name that is
+ * not ours is rot, and making an empty table in its place would hide it for ever. */
+static int tables_check(MDB_txn *txn, const struct lmdb_store *store, unsigned *found)
 {
-    MDB_txn *txn = NULL;
-    bool missing = false;
-    int rc = mdb_txn_begin(store->env, NULL, make ? 0 : MDB_RDONLY, &txn);
+    MDB_dbi names = 0;
+    MDB_stat stat;
+    unsigned count = 0;
+    while (count < DS_TABLES_MAX && store->table_known[count]) {
+        count++;
+    }
+    int rc = mdb_dbi_open(txn, NULL, 0, &names);
+    rc = rc != 0 ? rc : mdb_stat(txn, names, &stat);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    *found = count;
+    return stat.ms_entries == count ? MDB_SUCCESS : MDB_CORRUPTED;
+}
+
+static int tables_open_in(struct lmdb_store *store, MDB_txn *txn, unsigned flags, unsigned *found)
+{
+    int rc = MDB_SUCCESS;
     for (unsigned table = 0; table < DS_TABLES_MAX && rc == MDB_SUCCESS; table++) {
         char name[4] = {'t', (char)('0' + table / 10), (char)('0' + table % 10), 0};
-        rc = mdb_dbi_open(txn, name, make ? MDB_CREATE : 0, &store->table[table]);
+        rc = mdb_dbi_open(txn, name, flags, &store->table[table]);
         store->table_known[table] = rc == MDB_SUCCESS;
-        if (rc == MDB_NOTFOUND) {
-            missing = true;
-            rc = MDB_SUCCESS;
-        }
+        rc = rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
     }
+    return rc != MDB_SUCCESS ? rc : tables_check(txn, store, found);
+}
+
+/* Open the tables; with make, those that are missing are made. */
+static enum ds_err tables_open(struct lmdb_store *store, bool make, unsigned *found,
+                               struct ds_detail *detail)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(store->env, NULL, make ? 0 : MDB_RDONLY, &txn);
     if (rc != MDB_SUCCESS) {
-        if (txn != NULL) {
-            mdb_txn_abort(txn);
-        }
-        return rc;
+        return explain(rc, "begin", detail);
+    }
+    /* Nothing catches LMDB's assertions here, so the tree of names is looked at first. */
+    enum ds_err err = make ? DS_OK : ds_lmdb_txn_check(store, txn, true, detail);
+    if (err == DS_OK) {
+        rc = tables_open_in(store, txn, make ? MDB_CREATE : 0, found);
+        err = rc == MDB_SUCCESS ? DS_OK : explain(rc, "open the tables", detail);
+    }
+    if (err != DS_OK) {
+        mdb_txn_abort(txn);
+        return err;
     }
     /* Handles of an aborted transaction would die with it. */
     rc = mdb_txn_commit(txn);
-    if (rc == MDB_SUCCESS && missing && !store->read_only) {
-        return tables_open(store, true);
+    return rc == MDB_SUCCESS ? DS_OK : explain(rc, "keep the tables", detail);
+}
+
+static enum ds_err tables_open_all(struct lmdb_store *store, struct ds_detail *detail)
+{
+    unsigned found = 0;
+    enum ds_err err = DS_ERR_BUSY;
+    for (int tries = 0; tries < OPEN_TRIES && err == DS_ERR_BUSY; tries++) {
+        err = tables_open(store, false, &found, detail);
     }
-    return rc;
+    if (err == DS_OK && found < DS_TABLES_MAX && !store->read_only) {
+        err = tables_open(store, true, &found, detail);
+    }
+    return err;
 }
 
 /* A power cut while LMDB writes its first pages leaves a file that it never opens again (F10): so
@@ -96,14 +137,14 @@ static enum ds_err create_aside(struct lmdb_store *store, char *path, size_t dir
     int rc = env_open(store, path, MDB_NOSUBDIR | MDB_NOLOCK);
     store->map_bytes = map_bytes;
     path[dir_size] = '\0';
-    if (rc == MDB_SUCCESS) {
-        rc = tables_open(store, true);
-        mdb_env_close(store->env);
-        store->env = NULL;
-    }
     if (rc != MDB_SUCCESS) {
         return explain(rc, "make " DS_LMDB_FILE_NEW, detail);
     }
+    unsigned found = 0;
+    enum ds_err err = tables_open(store, true, &found, detail);
+    mdb_env_close(store->env);
+    store->env = NULL;
+    DS_TRY(err);
     return ds_lmdb_file_publish(store->dir_fd, detail);
 }
 
@@ -151,13 +192,11 @@ static enum ds_err open_checked(struct lmdb_store *store, const char *dir, bool 
     DS_TRY(ds_lmdb_file_check(store->dir_fd, detail));
     int rc = env_open_fitting(store, path, store->read_only ? MDB_RDONLY : 0, shrink);
     rc = rc != 0 ? rc : mdb_env_stat(store->env, &stat);
-    if (rc == MDB_SUCCESS) {
-        store->page_size = stat.ms_psize;
-        rc = tables_open(store, false);
-    }
     if (rc != MDB_SUCCESS) {
         return explain(rc, dir, detail);
     }
+    store->page_size = stat.ms_psize;
+    DS_TRY(tables_open_all(store, detail));
     find_map(store);
     ds_store_lmdb_check_readers(&store->base);
     return DS_OK;
