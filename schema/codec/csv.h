@@ -3,10 +3,10 @@
  * The reader takes bytes in chunks of any size and gives rows; its memory is the struct. It never
  * guesses: a row that breaks the rules is given back as DS_CSV_BAD with line, column and reason,
  * and reading goes on behind it, so that one bad row costs one row. Rows end with LF or CRLF; cells
- * in quotes may hold delimiters, line ends and doubled quotes; a quote inside a bare cell, text
- * behind a closing quote, a lone CR, NUL and anything that is not UTF-8 are refused. Nothing is
- * trimmed. A quote that is not closed within a row's limit costs its line, and the next line is read
- * afresh. A UTF-8 byte order mark is skipped and named in bom. Pure. */
+ * in quotes may hold delimiters, line ends and doubled quotes; in a bare cell a quote is a letter
+ * like others. Text behind a closing quote, a lone CR, NUL and anything that is not UTF-8 are
+ * refused. Nothing is trimmed. A quote that is not closed within a row's limit costs its line, and
+ * the next line is read afresh. A UTF-8 byte order mark is skipped and named in bom. Pure. */
 #ifndef DS_SCHEMA_CODEC_CSV_H
 #define DS_SCHEMA_CODEC_CSV_H
 

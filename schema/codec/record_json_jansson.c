@@ -28,6 +28,11 @@ enum ds_err ds_json_parse_sized(struct ds_slice text, size_t size_max, json_t **
         return DS_ERR_LIMIT;
     }
     DS_TRY(ds_json_check_depth(text, DS_JSON_DEPTH_MAX, detail));
+    /* jansson 2.14 drops a NUL that follows a number. */
+    if (text.size > 0 && memchr(text.data, 0, text.size) != NULL) {
+        ds_detail_set(detail, "a NUL byte", NULL);
+        return DS_ERR_DECODE;
+    }
     json_error_t error;
     json_t *made = json_loadb(text.size > 0 ? (const char *)text.data : "", text.size,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

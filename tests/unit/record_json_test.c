@@ -349,6 +349,7 @@ static void parse__bad_texts_are_placed(void **state)
     } cases[] = {
         {DS_SLICE_LIT(""), "line 1, column 0: unexpected token"},
         {DS_SLICE_LIT("{\n \"a\":1,\n \"a\":2}"), "line 3, column 4: duplicate object key"},
+        {DS_SLICE_LIT("[1\0]"), "a NUL byte"},
         {DS_SLICE_LIT("{} {}"), "line 1, column 4: end of file expected"},
         {DS_SLICE_LIT("[1e999]"), "line 1, column 6: real number overflow"},
         {DS_SLICE_LIT("[9223372036854775808]"), "line 1, column 20: too big integer"},
