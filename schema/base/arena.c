@@ -37,7 +37,7 @@ void ds_arena_init(struct ds_arena *arena, void *memory, size_t size)
     ASAN_POISON_MEMORY_REGION(memory, size);
 }
 
-void *ds_arena_alloc(struct ds_arena *arena, size_t size)
+void *ds_arena_room(struct ds_arena *arena, size_t size)
 {
     check(arena);
     size_t start = (arena->used + ALIGN - 1) & ~((size_t)ALIGN - 1);
@@ -48,14 +48,22 @@ void *ds_arena_alloc(struct ds_arena *arena, size_t size)
     }
     uint8_t *made = arena->base + start;
     ASAN_UNPOISON_MEMORY_REGION(made, size);
-    memset(made, 0, size);
     arena->used = need;
+    return made;
+}
+
+void *ds_arena_alloc(struct ds_arena *arena, size_t size)
+{
+    void *made = ds_arena_room(arena, size);
+    if (made != NULL) {
+        memset(made, 0, size);
+    }
     return made;
 }
 
 enum ds_err ds_arena_copy(struct ds_arena *arena, struct ds_slice from, struct ds_slice *made)
 {
-    uint8_t *bytes = ds_arena_alloc(arena, from.size);
+    uint8_t *bytes = ds_arena_room(arena, from.size);
     if (bytes == NULL) {
         return DS_ERR_LIMIT;
     }

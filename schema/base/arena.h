@@ -20,6 +20,9 @@ void ds_arena_init(struct ds_arena *arena, void *memory, size_t size);
  * Returns NULL if the arena is full; the arena is then unchanged. */
 DS_NODISCARD void *ds_arena_alloc(struct ds_arena *arena, size_t size);
 
+/* The same without zeroing: room for a builder. */
+DS_NODISCARD void *ds_arena_room(struct ds_arena *arena, size_t size);
+
 /* Copy bytes into the arena. DS_ERR_LIMIT when full. */
 DS_NODISCARD enum ds_err ds_arena_copy(struct ds_arena *arena, struct ds_slice from,
                                        struct ds_slice *made);

@@ -423,7 +423,7 @@ enum ds_err ds_fold_put(struct ds_fold *fold, struct ds_row_state *row)
     memcpy(row->scopes, now, list.count * sizeof(now[0]));
     row->scope_count = list.count;
 
-    uint8_t *memory = ds_arena_alloc(fold->arena, ROW_ROOM);
+    uint8_t *memory = ds_arena_room(fold->arena, ROW_ROOM);
     if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -455,7 +455,7 @@ enum ds_err ds_fold_put_record(struct ds_fold *fold, uint8_t type, const struct 
     size_t mark = ds_arena_mark(fold->arena);
     const struct ds_record_type *known = ds_record_type_by_number(type);
     struct ds_row_state *row = DS_FOLD_NEW(fold, struct ds_row_state);
-    uint8_t *memory = ds_arena_alloc(fold->arena, ROW_ROOM);
+    uint8_t *memory = ds_arena_room(fold->arena, ROW_ROOM);
     if (row == NULL || memory == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -466,7 +466,7 @@ enum ds_err ds_fold_put_record(struct ds_fold *fold, uint8_t type, const struct 
     DS_TRY(ds_builder_end(&builder, &fields));
     DS_TRY(ds_row_load(fold->txn, type, id, fold->arena, row));
     if (row->exists) {
-        uint8_t *have = ds_arena_alloc(fold->arena, ROW_ROOM);
+        uint8_t *have = ds_arena_room(fold->arena, ROW_ROOM);
         if (have == NULL) {
             return DS_ERR_NOMEM;
         }

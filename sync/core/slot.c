@@ -47,7 +47,7 @@ enum ds_err ds_slot_load(struct ds_fold *fold, const struct ds_id *meter, uint8_
 
 static enum ds_err slot_store(struct ds_fold *fold, struct ds_slot_full *slot)
 {
-    uint8_t *memory = ds_arena_alloc(fold->arena, DS_SLOT_SIZE_MAX);
+    uint8_t *memory = ds_arena_room(fold->arena, DS_SLOT_SIZE_MAX);
     if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -410,7 +410,7 @@ static enum ds_err put_history(struct ds_fold *fold, const struct work *work,
                                struct ds_slice *history)
 {
     enum { ROOM = DS_SLOT_PAST_MAX * DS_HISTORY_ITEM_SIZE };
-    uint8_t *memory = ds_arena_alloc(fold->arena, ROOM);
+    uint8_t *memory = ds_arena_room(fold->arena, ROOM);
     if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -523,7 +523,7 @@ static enum ds_err export_slot(struct ds_fold *fold, struct work *work, bool exp
     }
     enum { ROOM = 1024 };
     struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
-    uint8_t *memory = ds_arena_alloc(fold->arena, ROOM);
+    uint8_t *memory = ds_arena_room(fold->arena, ROOM);
     if (row == NULL || memory == NULL) {
         return DS_ERR_NOMEM;
     }

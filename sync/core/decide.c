@@ -1,0 +1,285 @@
+/* Decisions: what a supervisor's op does to a slot, a conflict, a proposal or a quarantined op.
+ *
+ * CASE slot, the candidates are those that the supervisor saw ... RESULT the slot is decided
+ * CASE slot, there are new ones since ........................... RESULT nothing, told "new evidence"
+ * CASE item already resolved .................................... RESULT nothing, told so
+ * CASE proposal accepted ........................................ RESULT written as the owner's value
+ * CASE conflict, keep theirs .................................... RESULT theirs stands
+ * CASE quarantine, release ...................................... RESULT folded here and now, with its
+ *                                                                  own writer and `seen`
+ * CASE unknown meter merged into the real one ................... RESULT its readings go over */
+#include "schema/codec/msgpack.h"
+#include "sync/core/fold.h"
+#include "sync/core/slot.h"
+
+#include <string.h>
+
+static enum ds_err refuse(struct ds_told *told, const char *why)
+{
+    told->verdict = DS_VERDICT_refused;
+    told->detail = why;
+    return DS_OK;
+}
+
+static enum ds_err stale(struct ds_told *told, const char *why)
+{
+    told->verdict = DS_VERDICT_conflict;
+    told->detail = why;
+    return DS_OK;
+}
+
+/* ---- Slots. ---- */
+static enum ds_err order_re_read(struct ds_fold *fold, const struct ds_slot_full *slot,
+                                 const struct ds_decision *decision)
+{
+    enum { ROOM = 1024 };
+    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+    struct ds_book *book = DS_FOLD_NEW(fold, struct ds_book);
+    struct ds_task *task = DS_FOLD_NEW(fold, struct ds_task);
+    uint8_t *memory = ds_arena_room(fold->arena, ROOM);
+    if (meter == NULL || book == NULL || task == NULL || memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_record_load(fold->txn, DS_REC_meter, &slot->meter, fold->arena, meter));
+    bool has_assignee = DS_HAS(decision, decision, assignee);
+    struct ds_id assignee = decision->assignee;
+    if (!has_assignee && DS_HAS(meter, meter, book)) {
+        enum ds_err err = ds_record_load(fold->txn, DS_REC_book, &meter->book, fold->arena, book);
+        if (err != DS_OK && err != DS_ERR_NOT_FOUND) {
+            return err;
+        }
+        has_assignee = err == DS_OK && DS_HAS(book, book, assignee);
+        assignee = book->assignee;
+    }
+    DS_SET(task, task, kind, DS_TASK_KIND_re_read);
+    DS_SET(task, task, meter, slot->meter);
+    DS_SET(task, task, period, slot->period);
+    DS_SET(task, task, reason, decision->reason);
+    DS_SET(task, task, state, has_assignee ? DS_TASK_assigned : DS_TASK_created);
+    if (has_assignee) {
+        DS_SET(task, task, assignee, assignee);
+    }
+    if (DS_HAS(meter, meter, premises)) {
+        DS_SET(task, task, premises, meter->premises);
+    }
+    struct ds_builder builder;
+    struct ds_slice fields;
+    ds_builder_init(&builder, memory, ROOM);
+    DS_TRY(ds_record_encode(ds_record_type_by_number(DS_REC_task), task, &builder));
+    DS_TRY(ds_builder_end(&builder, &fields));
+    return ds_fold_write_entity(fold, DS_REC_task, &fold->op_id, fields);
+}
+
+static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *decision,
+                               struct ds_told *told)
+{
+    struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (row == NULL || slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_err err = ds_record_load(fold->txn, DS_REC_slot, &decision->target, fold->arena, row);
+    if (err == DS_ERR_NOT_FOUND) {
+        return refuse(told, "decision.target: there is no such slot");
+    }
+    DS_TRY(err);
+    DS_TRY(
+        ds_slot_load(fold, &row->meter, (uint8_t)row->register_kind, (uint32_t)row->period, slot));
+    if (!DS_HAS(decision, decision, candidates_hash) ||
+        !ds_hash_equal(&decision->candidates_hash, &slot->content)) {
+        return stale(told, "there is new evidence since the decision was made");
+    }
+    switch (decision->action) {
+    case DS_ACTION_re_read:
+        return order_re_read(fold, slot, decision);
+    case DS_ACTION_correct:
+        if (!DS_HAS(decision, decision, index) && !DS_HAS(decision, decision, consumption_l)) {
+            return refuse(told, "decision.index: a correction needs an index or a volume");
+        }
+        return ds_slot_decide(fold, slot, decision);
+    case DS_ACTION_approve:
+    case DS_ACTION_dismiss:
+        if (slot->count == 0) {
+            return refuse(told, "there is no reading to decide over");
+        }
+        return ds_slot_decide(fold, slot, decision);
+    default:
+        return refuse(told, "decision.action: not for a slot");
+    }
+}
+
+/* ---- Values of conflicts and proposals. ---- */
+static enum ds_err write_value(struct ds_fold *fold, uint8_t type, const struct ds_id *entity,
+                               uint8_t tag, struct ds_slice value)
+{
+    uint8_t *memory = ds_arena_room(fold->arena, value.size + 8);
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    struct ds_builder builder;
+    struct ds_slice fields;
+    ds_builder_init(&builder, memory, value.size + 8);
+    ds_mp_put_map(&builder, 1);
+    ds_mp_put_uint(&builder, tag);
+    ds_mp_put_raw(&builder, value);
+    DS_TRY(ds_builder_end(&builder, &fields));
+    return ds_fold_write_entity(fold, type, entity, fields);
+}
+
+static enum ds_err decide_conflict(struct ds_fold *fold, const struct ds_decision *decision,
+                                   struct ds_told *told)
+{
+    struct ds_conflict *row = DS_FOLD_NEW(fold, struct ds_conflict);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_err err =
+        ds_record_load(fold->txn, DS_REC_conflict, &decision->target, fold->arena, row);
+    if (err == DS_ERR_NOT_FOUND) {
+        return refuse(told, "decision.target: there is no such conflict");
+    }
+    DS_TRY(err);
+    if (row->state == DS_ITEM_resolved) {
+        return stale(told, "the conflict is resolved already");
+    }
+    struct ds_slice value = {NULL, 0};
+    switch (decision->action) {
+    case DS_ACTION_keep_mine:
+    case DS_ACTION_dismiss:
+        break; /* It stands. */
+    case DS_ACTION_keep_theirs:
+        value = row->theirs;
+        break;
+    case DS_ACTION_keep_base:
+        value = DS_HAS(row, conflict, base) ? row->base : (struct ds_slice){NULL, 0};
+        break;
+    default:
+        return refuse(told, "decision.action: not for a conflict");
+    }
+    if (value.size > 0) {
+        DS_TRY(
+            write_value(fold, (uint8_t)row->entity_type, &row->entity, (uint8_t)row->field, value));
+    }
+    DS_SET(row, conflict, state, DS_ITEM_resolved);
+    DS_SET(row, conflict, decision, fold->op_id);
+    DS_TRY(ds_fold_queue(fold, DS_REC_conflict, &decision->target, 0, false));
+    return ds_fold_put_record(fold, DS_REC_conflict, &decision->target, row);
+}
+
+static enum ds_err decide_proposal(struct ds_fold *fold, const struct ds_decision *decision,
+                                   struct ds_told *told)
+{
+    struct ds_proposal *row = DS_FOLD_NEW(fold, struct ds_proposal);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_err err =
+        ds_record_load(fold->txn, DS_REC_proposal, &decision->target, fold->arena, row);
+    if (err == DS_ERR_NOT_FOUND) {
+        return refuse(told, "decision.target: there is no such proposal");
+    }
+    DS_TRY(err);
+    if (row->state == DS_ITEM_resolved) {
+        return stale(told, "the proposal is resolved already");
+    }
+    if (decision->action == DS_ACTION_accept_proposal || decision->action == DS_ACTION_approve) {
+        DS_TRY(write_value(fold, (uint8_t)row->entity_type, &row->entity, (uint8_t)row->field,
+                           row->value));
+    } else if (decision->action != DS_ACTION_refuse_proposal &&
+               decision->action != DS_ACTION_dismiss) {
+        return refuse(told, "decision.action: not for a proposal");
+    }
+    DS_SET(row, proposal, state, DS_ITEM_resolved);
+    DS_SET(row, proposal, decision, fold->op_id);
+    DS_TRY(ds_fold_queue(fold, DS_REC_proposal, &decision->target, 0, false));
+    return ds_fold_put_record(fold, DS_REC_proposal, &decision->target, row);
+}
+
+static enum ds_err decide_quarantine(struct ds_fold *fold, const struct ds_decision *decision,
+                                     struct ds_told *told)
+{
+    struct ds_quarantine_item *row = DS_FOLD_NEW(fold, struct ds_quarantine_item);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_err err =
+        ds_record_load(fold->txn, DS_REC_quarantine_item, &decision->target, fold->arena, row);
+    if (err == DS_ERR_NOT_FOUND) {
+        return refuse(told, "decision.target: there is no such item of quarantine");
+    }
+    DS_TRY(err);
+    if (row->state == DS_ITEM_resolved) {
+        return stale(told, "the item is resolved already");
+    }
+    if (decision->action != DS_ACTION_release && decision->action != DS_ACTION_reject) {
+        return refuse(told, "decision.action: not for an item of quarantine");
+    }
+    DS_SET(row, quarantine_item, state, DS_ITEM_resolved);
+    DS_SET(row, quarantine_item, decision, fold->op_id);
+    DS_TRY(ds_fold_queue(fold, DS_REC_quarantine_item, &decision->target, 0, false));
+    DS_TRY(ds_fold_put_record(fold, DS_REC_quarantine_item, &decision->target, row));
+    return decision->action == DS_ACTION_release ? ds_fold_released(fold, row) : DS_OK;
+}
+
+static enum ds_err merge_meters(struct ds_fold *fold, const struct ds_decision *decision,
+                                struct ds_told *told)
+{
+    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+    if (meter == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    if (decision->action != DS_ACTION_merge_meter || !DS_HAS(decision, decision, into) ||
+        ds_id_equal(&decision->into, &decision->target)) {
+        return refuse(told, "decision.into: name the meter that it really is");
+    }
+    enum ds_err err = ds_record_load(fold->txn, DS_REC_meter, &decision->into, fold->arena, meter);
+    if (err == DS_OK && DS_HAS(meter, meter, merged_into)) {
+        return refuse(told, "decision.into: that meter is merged itself");
+    }
+    if (err == DS_OK) {
+        err = ds_record_load(fold->txn, DS_REC_meter, &decision->target, fold->arena, meter);
+    }
+    if (err == DS_ERR_NOT_FOUND) {
+        return refuse(told, "decision: there is no such meter");
+    }
+    DS_TRY(err);
+    if (DS_HAS(meter, meter, merged_into)) {
+        return stale(told, "the meter is merged already");
+    }
+    uint8_t bytes[48];
+    struct ds_builder builder;
+    struct ds_slice fields;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_mp_put_map(&builder, 2);
+    ds_mp_put_uint(&builder, DS_TAG_meter_state);
+    ds_mp_put_uint(&builder, DS_METER_merged);
+    ds_mp_put_uint(&builder, DS_TAG_meter_merged_into);
+    ds_mp_put_id(&builder, &decision->into);
+    DS_TRY(ds_builder_end(&builder, &fields));
+    DS_TRY(ds_fold_write_entity(fold, DS_REC_meter, &decision->target, fields));
+    return ds_slot_merge_meter(fold, &decision->target, &decision->into);
+}
+
+enum ds_err ds_decide(struct ds_fold *fold, struct ds_told *told)
+{
+    struct ds_decision *decision = DS_FOLD_NEW(fold, struct ds_decision);
+    if (decision == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_record_decode(ds_record_type_by_number(DS_REC_decision), fold->op->fields,
+                            fold->arena, decision, NULL));
+    switch (decision->target_type) {
+    case DS_REC_slot:
+        return decide_slot(fold, decision, told);
+    case DS_REC_conflict:
+        return decide_conflict(fold, decision, told);
+    case DS_REC_proposal:
+        return decide_proposal(fold, decision, told);
+    case DS_REC_quarantine_item:
+        return decide_quarantine(fold, decision, told);
+    case DS_REC_meter:
+        return merge_meters(fold, decision, told);
+    default:
+        return refuse(told, "decision.target_type: nothing to decide there");
+    }
+}

@@ -1,0 +1,648 @@
+/* What follows from a merged entity or an event: links, cascades, periods, tasks, deliveries. */
+#include "schema/base/text.h"
+#include "schema/codec/msgpack.h"
+#include "sync/core/fold.h"
+#include "sync/core/slot.h"
+
+#include <string.h>
+
+enum { LINKS_MAX = 8 };
+
+struct links {
+    struct {
+        enum ds_link kind;
+        struct ds_id parent;
+        uint32_t order;
+    } link[LINKS_MAX];
+    size_t count;
+};
+
+static void add_link(struct links *links, enum ds_link kind, const struct ds_id *parent,
+                     uint32_t order)
+{
+    DS_ASSERT(links->count < LINKS_MAX);
+    links->link[links->count].kind = kind;
+    links->link[links->count].parent = *parent;
+    links->link[links->count].order = order;
+    links->count++;
+}
+
+static void add_id_link(struct links *links, struct ds_row_state *row, uint8_t tag,
+                        enum ds_link kind, uint32_t order)
+{
+    struct ds_id parent;
+    if (ds_cell_id(row, tag, &parent)) {
+        add_link(links, kind, &parent, order);
+    }
+}
+
+static bool task_open(struct ds_row_state *row)
+{
+    int64_t state = 0;
+    (void)ds_cell_int(row, DS_TAG_task_state, &state);
+    return state != DS_TASK_done && state != DS_TASK_approved && state != DS_TASK_cancelled;
+}
+
+/* The links of a row as it stands; an entity that does not exist has none. */
+static void links_of(const struct ds_fold *fold, struct ds_row_state *row, struct links *links)
+{
+    const struct ds_id *station = &fold->meta->station;
+    int64_t order = 0;
+    links->count = 0;
+    if (!row->exists) {
+        return;
+    }
+    switch (row->type) {
+    case DS_REC_meter:
+        (void)ds_cell_int(row, DS_TAG_meter_walk_order, &order);
+        add_id_link(links, row, DS_TAG_meter_book, DS_LINK_BOOK_METER, (uint32_t)order);
+        add_id_link(links, row, DS_TAG_meter_premises, DS_LINK_PREMISES_METER, 0);
+        add_id_link(links, row, DS_TAG_meter_account, DS_LINK_ACCOUNT_METER, 0);
+        break;
+    case DS_REC_premises:
+        add_id_link(links, row, DS_TAG_premises_account, DS_LINK_ACCOUNT_PREMISES, 0);
+        add_link(links, DS_LINK_STATION_OTHER, station, DS_REC_premises);
+        break;
+    case DS_REC_book:
+        add_id_link(links, row, DS_TAG_book_assignee, DS_LINK_WORKER_BOOK, 0);
+        add_link(links, DS_LINK_STATION_BOOK, station, 0);
+        break;
+    case DS_REC_device:
+        add_id_link(links, row, DS_TAG_device_worker, DS_LINK_WORKER_DEVICE, 0);
+        add_link(links, DS_LINK_STATION_DEVICE, station, 0);
+        break;
+    case DS_REC_worker:
+        add_link(links, DS_LINK_STATION_WORKER, station, 0);
+        break;
+    case DS_REC_period:
+        (void)ds_cell_int(row, DS_TAG_period_period, &order);
+        add_id_link(links, row, DS_TAG_period_book, DS_LINK_BOOK_PERIOD, (uint32_t)order);
+        break;
+    case DS_REC_task:
+        if (task_open(row)) {
+            add_id_link(links, row, DS_TAG_task_meter, DS_LINK_METER_TASK, 0);
+            add_link(links, DS_LINK_STATION_TASK, station, 0);
+        }
+        break;
+    case DS_REC_account:
+    case DS_REC_tariff:
+    case DS_REC_code:
+    case DS_REC_rule_setting:
+    case DS_REC_asset:
+    case DS_REC_role_grant:
+        add_link(links, DS_LINK_STATION_OTHER, station, row->type);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool has_link(const struct links *links, enum ds_link kind, const struct ds_id *parent,
+                     uint32_t order)
+{
+    for (size_t i = 0; i < links->count; i++) {
+        if (links->link[i].kind == kind && links->link[i].order == order &&
+            ds_id_equal(&links->link[i].parent, parent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ds_err relink(struct ds_fold *fold, struct ds_row_state *before,
+                          struct ds_row_state *after)
+{
+    struct links old;
+    struct links now;
+    links_of(fold, before, &old);
+    links_of(fold, after, &now);
+    for (size_t i = 0; i < old.count; i++) {
+        if (!has_link(&now, old.link[i].kind, &old.link[i].parent, old.link[i].order)) {
+            DS_TRY(ds_fold_unlink(fold, old.link[i].kind, &old.link[i].parent, old.link[i].order,
+                                  &after->id));
+        }
+    }
+    for (size_t i = 0; i < now.count; i++) {
+        if (!has_link(&old, now.link[i].kind, &now.link[i].parent, now.link[i].order)) {
+            DS_TRY(ds_fold_link(fold, now.link[i].kind, &now.link[i].parent, now.link[i].order,
+                                &after->id, after->type));
+        }
+    }
+    return DS_OK;
+}
+
+static bool id_changed(struct ds_row_state *before, struct ds_row_state *after, uint8_t tag,
+                       struct ds_id *old, struct ds_id *now)
+{
+    memset(old, 0, sizeof(*old));
+    memset(now, 0, sizeof(*now));
+    if (before->exists) {
+        (void)ds_cell_id(before, tag, old);
+    }
+    (void)ds_cell_id(after, tag, now);
+    return !ds_id_equal(old, now);
+}
+
+static enum ds_err touch_both(struct ds_fold *fold, uint8_t type, const struct ds_id *old,
+                              const struct ds_id *now)
+{
+    if (!ds_id_is_none(old)) {
+        DS_TRY(ds_fold_touch(fold, type, old));
+    }
+    return ds_id_is_none(now) ? DS_OK : ds_fold_touch(fold, type, now);
+}
+
+/* Every slot that there is of a meter, newest two periods at least, shown in its new book. */
+static enum ds_err refresh_slots(struct ds_fold *fold, const struct ds_id *meter)
+{
+    struct ds_key key = ds_key_slot(meter, UINT8_MAX, UINT32_MAX);
+    for (size_t i = 0; i < 3; i++) {
+        struct ds_slice found;
+        struct ds_slice value;
+        enum ds_err err =
+            ds_txn_at_or_before(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &found, &value);
+        if (err == DS_ERR_NOT_FOUND ||
+            (err == DS_OK && memcmp(found.data, meter->byte, sizeof(meter->byte)) != 0)) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        struct ds_cursor cursor;
+        ds_cursor_init(&cursor, found);
+        (void)ds_take_bytes(&cursor, sizeof(meter->byte));
+        uint8_t register_kind = ds_take_u8(&cursor);
+        uint32_t period = ds_take_u32(&cursor);
+        DS_TRY(ds_slot_refresh(fold, meter, register_kind, period));
+        key = ds_key_slot(meter, register_kind, period - 1);
+    }
+    return DS_OK;
+}
+
+static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *before,
+                                 struct ds_row_state *after)
+{
+    struct ds_id old;
+    struct ds_id now;
+    struct ds_id old_book;
+    struct ds_id book;
+    bool moved = id_changed(before, after, DS_TAG_meter_book, &old_book, &book);
+    bool place = id_changed(before, after, DS_TAG_meter_premises, &old, &now);
+    if (moved || place) {
+        DS_TRY(touch_both(fold, DS_REC_premises, &old, &now));
+    }
+    bool payer = id_changed(before, after, DS_TAG_meter_account, &old, &now);
+    if (moved || payer) {
+        DS_TRY(touch_both(fold, DS_REC_account, &old, &now));
+    }
+    if (!moved) {
+        return DS_OK;
+    }
+    if (before->exists) {
+        DS_TRY(refresh_slots(fold, &after->id));
+    }
+    if (ds_id_is_none(&book)) {
+        return DS_OK;
+    }
+    /* A meter that joins a book whose periods are open gets its empty slots. */
+    struct ds_key key = ds_link_first(DS_LINK_BOOK_PERIOD, &book);
+    for (;;) {
+        uint32_t period = 0;
+        uint8_t type = 0;
+        struct ds_id id;
+        enum ds_err err = ds_link_next(fold->txn, &key, &period, &id, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        struct ds_period *row = DS_FOLD_NEW(fold, struct ds_period);
+        if (row == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        DS_TRY(ds_record_load(fold->txn, DS_REC_period, &id, fold->arena, row));
+        if (row->state == DS_PERIOD_open) {
+            DS_TRY(ds_slot_open(fold, &after->id, period));
+        }
+    }
+}
+
+/* For each meter of a book, one step on its slots of a period. */
+static enum ds_err each_meter(struct ds_fold *fold, const struct ds_id *book, uint32_t period,
+                              bool touch_only)
+{
+    struct ds_key key = ds_link_first(DS_LINK_BOOK_METER, book);
+    for (;;) {
+        uint32_t order = 0;
+        uint8_t type = 0;
+        struct ds_id meter;
+        enum ds_err err = ds_link_next(fold->txn, &key, &order, &meter, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        if (touch_only) {
+            struct ds_id slot =
+                ds_slot_id(&fold->meta->station, &meter, DS_REGISTER_mechanical, period);
+            DS_TRY(ds_fold_touch(fold, DS_REC_slot, &slot));
+        } else {
+            DS_TRY(ds_slot_refresh(fold, &meter, DS_REGISTER_mechanical, period));
+        }
+    }
+}
+
+static enum ds_err period_changed(struct ds_fold *fold, struct ds_row_state *before,
+                                  struct ds_row_state *after)
+{
+    struct ds_id book;
+    int64_t period = 0;
+    int64_t old_state = 0;
+    int64_t state = 0;
+    if (!ds_cell_id(after, DS_TAG_period_book, &book) ||
+        !ds_cell_int(after, DS_TAG_period_period, &period)) {
+        return DS_OK;
+    }
+    if (before->exists) {
+        (void)ds_cell_int(before, DS_TAG_period_state, &old_state);
+    }
+    (void)ds_cell_int(after, DS_TAG_period_state, &state);
+    if (old_state == state || !ds_period_ok(period)) {
+        return DS_OK;
+    }
+    if (state == DS_PERIOD_open || state == DS_PERIOD_reading_closed) {
+        DS_TRY(each_meter(fold, &book, (uint32_t)period, false));
+    }
+    if (old_state == 0) {
+        /* The one before stays on the handhelds; the one before that leaves. */
+        DS_TRY(each_meter(fold, &book, (uint32_t)ds_period_add((int32_t)period, -1), true));
+        DS_TRY(each_meter(fold, &book, (uint32_t)ds_period_add((int32_t)period, -2), true));
+    }
+    return DS_OK;
+}
+
+static enum ds_err rules_changed(struct ds_fold *fold)
+{
+    fold->rules_loaded = false;
+    return DS_OK;
+}
+
+enum ds_err ds_fold_rules(struct ds_fold *fold, const struct ds_rule_table **rules)
+{
+    if (!fold->rules_loaded) {
+        fold->rules = *ds_rule_defaults();
+        for (uint8_t rule = 1; rule < DS_RULE_COUNT; rule++) {
+            size_t mark = ds_arena_mark(fold->arena);
+            struct ds_rule_setting *setting = DS_FOLD_NEW(fold, struct ds_rule_setting);
+            if (setting == NULL) {
+                return DS_ERR_NOMEM;
+            }
+            struct ds_id id = ds_rule_setting_id(&fold->meta->station, rule);
+            enum ds_err err =
+                ds_record_load(fold->txn, DS_REC_rule_setting, &id, fold->arena, setting);
+            if (err == DS_OK) {
+                ds_rule_table_apply(&fold->rules, setting);
+            } else if (err != DS_ERR_NOT_FOUND) {
+                return err;
+            }
+            ds_arena_rewind(fold->arena, mark);
+        }
+        fold->rules_loaded = true;
+    }
+    *rules = &fold->rules;
+    return DS_OK;
+}
+
+/* GIS hears of what the field or the office confirmed; not of what it or an import told us. */
+static enum ds_err export_place(struct ds_fold *fold, struct ds_row_state *row,
+                                enum ds_export_kind kind)
+{
+    if (fold->actor != DS_ACTOR_handheld && fold->actor != DS_ACTOR_console) {
+        return DS_OK;
+    }
+    uint8_t name[1 + 1 + 16];
+    struct ds_builder builder;
+    struct ds_slice key;
+    ds_builder_init(&builder, name, sizeof(name));
+    ds_put_u8(&builder, 0);
+    ds_put_u8(&builder, row->type);
+    ds_put_id(&builder, &row->id);
+    DS_TRY(ds_builder_end(&builder, &key));
+    struct ds_slice value;
+    uint32_t revision = 0;
+    enum ds_err err = ds_txn_get(fold->txn, DS_TABLE_CURSOR, key, &value);
+    if (err == DS_OK) {
+        struct ds_cursor cursor;
+        ds_cursor_init(&cursor, value);
+        revision = ds_take_u32(&cursor);
+    } else if (err != DS_ERR_NOT_FOUND) {
+        return err;
+    }
+    uint8_t number[4];
+    struct ds_slice next;
+    ds_builder_init(&builder, number, sizeof(number));
+    ds_put_u32(&builder, revision + 1);
+    DS_TRY(ds_builder_end(&builder, &next));
+    DS_TRY(ds_txn_put(fold->txn, DS_TABLE_CURSOR, key, next));
+    uint8_t *memory = ds_arena_room(fold->arena, DS_ROW_SIZE_MAX);
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    struct ds_slice fields;
+    ds_builder_init(&builder, memory, DS_ROW_SIZE_MAX);
+    ds_row_put_fields(&builder, row);
+    DS_TRY(ds_builder_end(&builder, &fields));
+    return ds_fold_export(fold, DS_CONSUMER_gis, kind, &row->id, revision + 1, revision, fields);
+}
+
+enum ds_err ds_reduce_entity(struct ds_fold *fold, struct ds_row_state *before,
+                             struct ds_row_state *after)
+{
+    int64_t number = 0;
+    DS_TRY(relink(fold, before, after));
+    switch (after->type) {
+    case DS_REC_station:
+        if (ds_id_equal(&after->id, &fold->meta->station) &&
+            ds_cell_int(after, DS_TAG_station_offset_min, &number)) {
+            fold->meta->offset_min = (int32_t)number;
+        }
+        return DS_OK;
+    case DS_REC_meter:
+        DS_TRY(meter_changed(fold, before, after));
+        return export_place(fold, after, DS_EXPORT_meter);
+    case DS_REC_premises:
+        /* Scopes hang on its meters, which may have come first. */
+        DS_TRY(ds_fold_touch(fold, DS_REC_premises, &after->id));
+        return export_place(fold, after, DS_EXPORT_premises);
+    case DS_REC_account:
+        return ds_fold_touch(fold, DS_REC_account, &after->id);
+    case DS_REC_period:
+        DS_TRY(ds_fold_touch(fold, DS_REC_period, &after->id));
+        return period_changed(fold, before, after);
+    case DS_REC_rule_setting:
+        return rules_changed(fold);
+    default:
+        return DS_OK;
+    }
+}
+
+/* ---- Events. ---- */
+static enum ds_err decode_event(struct ds_fold *fold, void *record)
+{
+    const struct ds_record_type *type = ds_record_type_by_number(fold->op->type);
+    return ds_record_decode(type, fold->op->fields, fold->arena, record, NULL);
+}
+
+/* The meter an event is about: a merged one stands for the real one. NOT_FOUND: orphan. */
+static enum ds_err resolve_meter(struct ds_fold *fold, const struct ds_id *id, struct ds_id *real,
+                                 struct ds_meter *meter)
+{
+    *real = *id;
+    for (size_t hops = 0; hops < 4; hops++) {
+        DS_TRY(ds_record_load(fold->txn, DS_REC_meter, real, fold->arena, meter));
+        if (!DS_HAS(meter, meter, merged_into)) {
+            return DS_OK;
+        }
+        *real = meter->merged_into;
+    }
+    return DS_OK;
+}
+
+static enum ds_err orphaned(struct ds_told *told, const char *what)
+{
+    told->verdict = DS_VERDICT_orphan;
+    told->reason = DS_QUARANTINE_orphan;
+    told->detail = what;
+    return DS_OK;
+}
+
+/* An open task at the meter that this reading fulfils: the one it names, or a re-read. */
+static enum ds_err fulfil_tasks(struct ds_fold *fold, const struct ds_id *meter,
+                                const struct ds_reading *reading)
+{
+    struct ds_key key = ds_link_first(DS_LINK_METER_TASK, meter);
+    for (;;) {
+        uint32_t order = 0;
+        uint8_t type = 0;
+        struct ds_id id;
+        enum ds_err err = ds_link_next(fold->txn, &key, &order, &id, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        size_t mark = ds_arena_mark(fold->arena);
+        struct ds_task *task = DS_FOLD_NEW(fold, struct ds_task);
+        if (task == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        DS_TRY(ds_record_load(fold->txn, DS_REC_task, &id, fold->arena, task));
+        bool named = DS_HAS(reading, reading, task) && ds_id_equal(&reading->task, &id);
+        bool fits = (task->kind == DS_TASK_KIND_re_read || task->kind == DS_TASK_KIND_read) &&
+                    DS_GET(task, task, period, reading->period) == reading->period &&
+                    reading->method == DS_METHOD_on_site && DS_HAS(reading, reading, index);
+        if (named || fits) {
+            uint8_t bytes[32];
+            struct ds_builder builder;
+            struct ds_slice fields;
+            ds_builder_init(&builder, bytes, sizeof(bytes));
+            ds_mp_put_map(&builder, 2);
+            ds_mp_put_uint(&builder, DS_TAG_task_state);
+            ds_mp_put_uint(&builder, DS_TASK_done);
+            ds_mp_put_uint(&builder, DS_TAG_task_result);
+            ds_mp_put_id(&builder, &fold->op_id);
+            DS_TRY(ds_builder_end(&builder, &fields));
+            DS_TRY(ds_fold_write_entity(fold, DS_REC_task, &id, fields));
+        }
+        ds_arena_rewind(fold->arena, mark);
+    }
+}
+
+/* CASE a book was moved while its reader was offline: RESULT his work counts, and he is told. */
+static enum ds_err tell_if_moved(struct ds_fold *fold, const struct ds_meter *meter,
+                                 struct ds_told *told)
+{
+    struct ds_book *book = DS_FOLD_NEW(fold, struct ds_book);
+    if (book == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    if (fold->actor != DS_ACTOR_handheld || !DS_HAS(meter, meter, book)) {
+        return DS_OK;
+    }
+    enum ds_err err = ds_record_load(fold->txn, DS_REC_book, &meter->book, fold->arena, book);
+    if (err == DS_ERR_NOT_FOUND) {
+        return DS_OK;
+    }
+    DS_TRY(err);
+    if (!DS_HAS(book, book, assignee) || !ds_id_equal(&book->assignee, &fold->worker)) {
+        told->verdict = DS_VERDICT_merged;
+        told->detail = "the book is another worker's now; the work counts";
+    }
+    return DS_OK;
+}
+
+static enum ds_err reading_event(struct ds_fold *fold, struct ds_told *told)
+{
+    struct ds_reading *reading = DS_FOLD_NEW(fold, struct ds_reading);
+    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+    if (reading == NULL || meter == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(decode_event(fold, reading));
+    struct ds_id real;
+    enum ds_err err = resolve_meter(fold, &reading->meter, &real, meter);
+    if (err == DS_ERR_NOT_FOUND) {
+        return orphaned(told, "reading.meter: there is no such meter");
+    }
+    DS_TRY(err);
+    DS_TRY(tell_if_moved(fold, meter, told));
+    DS_TRY(ds_fold_link(fold, DS_LINK_METER_EVENT, &real, (uint32_t)reading->period, &fold->op_id,
+                        DS_REC_reading));
+    DS_TRY(ds_slot_add_reading(fold, reading, &real));
+    return fulfil_tasks(fold, &real, reading);
+}
+
+static void put_if(struct ds_builder *builder, uint8_t tag, struct ds_slice text)
+{
+    ds_mp_put_uint(builder, tag);
+    ds_mp_put_str(builder, text);
+}
+
+static enum ds_err swap_event(struct ds_fold *fold, struct ds_told *told)
+{
+    enum { ROOM = 256 };
+    struct ds_swap *swap = DS_FOLD_NEW(fold, struct ds_swap);
+    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+    if (swap == NULL || meter == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(decode_event(fold, swap));
+    struct ds_id real;
+    enum ds_err err = resolve_meter(fold, &swap->meter, &real, meter);
+    if (err == DS_ERR_NOT_FOUND) {
+        return orphaned(told, "swap.meter: there is no such meter");
+    }
+    DS_TRY(err);
+    DS_TRY(ds_fold_link(fold, DS_LINK_METER_EVENT, &real, (uint32_t)swap->period, &fold->op_id,
+                        DS_REC_swap));
+    DS_TRY(ds_slot_add_swap(fold, swap, &real));
+    bool maker = DS_HAS(swap, swap, new_manufacturer);
+    bool digits = DS_HAS(swap, swap, new_dial_digits);
+    bool unit = DS_HAS(swap, swap, new_unit_l);
+    uint8_t bytes[ROOM];
+    struct ds_builder builder;
+    struct ds_slice fields;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_mp_put_map(&builder, (uint32_t)(1 + maker + digits + unit));
+    if (maker) {
+        put_if(&builder, DS_TAG_meter_manufacturer, swap->new_manufacturer);
+    }
+    put_if(&builder, DS_TAG_meter_meter_no, swap->new_meter_no);
+    if (digits) {
+        ds_mp_put_uint(&builder, DS_TAG_meter_dial_digits);
+        ds_mp_put_int(&builder, swap->new_dial_digits);
+    }
+    if (unit) {
+        ds_mp_put_uint(&builder, DS_TAG_meter_unit_l);
+        ds_mp_put_int(&builder, swap->new_unit_l);
+    }
+    DS_TRY(ds_builder_end(&builder, &fields));
+    return ds_fold_write_entity(fold, DS_REC_meter, &real, fields);
+}
+
+static enum ds_err visit_event(struct ds_fold *fold, struct ds_told *told)
+{
+    struct ds_visit *visit = DS_FOLD_NEW(fold, struct ds_visit);
+    struct ds_premises *premises = DS_FOLD_NEW(fold, struct ds_premises);
+    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+    if (visit == NULL || premises == NULL || meter == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(decode_event(fold, visit));
+    enum ds_err err =
+        ds_record_load(fold->txn, DS_REC_premises, &visit->premises, fold->arena, premises);
+    if (err == DS_ERR_NOT_FOUND) {
+        return orphaned(told, "visit.premises: there is no such premises");
+    }
+    DS_TRY(err);
+    DS_TRY(ds_fold_link(fold, DS_LINK_PREMISES_EVENT, &visit->premises, 0, &fold->op_id,
+                        DS_REC_visit));
+    bool proven = visit->outcome != DS_VISIT_entered &&
+                  (DS_HAS(visit, visit, photo) || DS_GET(visit, visit, slip, 0) == 1);
+    if (!DS_HAS(visit, visit, meter) || !DS_HAS(visit, visit, period)) {
+        return DS_OK;
+    }
+    struct ds_id real;
+    err = resolve_meter(fold, &visit->meter, &real, meter);
+    if (err == DS_ERR_NOT_FOUND) {
+        return orphaned(told, "visit.meter: there is no such meter");
+    }
+    DS_TRY(err);
+    return proven ? ds_slot_prove_visit(fold, &real, (uint32_t)visit->period) : DS_OK;
+}
+
+/* A consumer has taken everything up to a cursor: slots in between are frozen. */
+static enum ds_err delivery_event(struct ds_fold *fold, struct ds_told *told)
+{
+    struct ds_delivery *delivery = DS_FOLD_NEW(fold, struct ds_delivery);
+    if (delivery == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(decode_event(fold, delivery));
+    bool own = (delivery->consumer == DS_CONSUMER_billing && fold->actor == DS_ACTOR_billing) ||
+               (delivery->consumer == DS_CONSUMER_gis && fold->actor == DS_ACTOR_gis);
+    uint8_t consumer = (uint8_t)delivery->consumer;
+    uint64_t position = 0;
+    uint32_t ordinal = 0;
+    DS_TRY(ds_export_cursor(fold->txn, consumer, &position, &ordinal));
+    uint64_t to = (uint64_t)delivery->position;
+    uint32_t to_ordinal = (uint32_t)delivery->ordinal;
+    bool ahead = to > position || (to == position && to_ordinal > ordinal);
+    if (!own || !ahead || to >= fold->position) {
+        told->verdict = DS_VERDICT_refused;
+        told->detail = own ? "delivery: the cursor does not move on" : "delivery: not your exports";
+        return DS_OK;
+    }
+    for (;;) {
+        struct ds_export next;
+        size_t mark = ds_arena_mark(fold->arena);
+        enum ds_err err = ds_export_next(fold->txn, consumer, position, ordinal, &next);
+        if (err == DS_ERR_NOT_FOUND) {
+            break;
+        }
+        DS_TRY(err);
+        if (next.position > to || (next.position == to && next.ordinal > to_ordinal)) {
+            break;
+        }
+        position = next.position;
+        ordinal = next.ordinal;
+        if (next.kind == DS_EXPORT_slot) {
+            struct ds_id slot = next.id;
+            DS_TRY(ds_slot_sent(fold, &slot, next.revision));
+        }
+        ds_arena_rewind(fold->arena, mark);
+    }
+    uint8_t bytes[8 + 4 + 16];
+    struct ds_builder builder;
+    struct ds_slice value;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_put_u64(&builder, to);
+    ds_put_u32(&builder, to_ordinal);
+    ds_put_id(&builder, &fold->op_id);
+    DS_TRY(ds_builder_end(&builder, &value));
+    struct ds_key key = ds_key_cursor(consumer);
+    return ds_txn_put(fold->txn, DS_TABLE_CURSOR, ds_key_slice(&key), value);
+}
+
+enum ds_err ds_reduce_event(struct ds_fold *fold, struct ds_told *told)
+{
+    switch (fold->op->type) {
+    case DS_REC_reading:
+        return reading_event(fold, told);
+    case DS_REC_swap:
+        return swap_event(fold, told);
+    case DS_REC_visit:
+        return visit_event(fold, told);
+    case DS_REC_delivery:
+        return delivery_event(fold, told);
+    case DS_REC_decision:
+        return ds_decide(fold, told);
+    default:
+        return DS_OK; /* life: engine.c; answer: its row is all. */
+    }
+}

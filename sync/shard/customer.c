@@ -1,0 +1,118 @@
+/* Customer keys, erasure, enrolment codes: what lives in the key store. */
+#include "sync/shard/shard_impl.h"
+
+#include <string.h>
+
+#define LABEL_CUSTOMER DS_SLICE_LIT("doorstep customer 1")
+enum { WRAPPED = 32 + DS_AEAD_OVERHEAD, ERASE_MAX = 256 };
+
+static struct ds_slice aad_of(const struct ds_id *key_id, uint8_t *memory, size_t size)
+{
+    struct ds_builder builder;
+    struct ds_slice made = {NULL, 0};
+    ds_builder_init(&builder, memory, size);
+    ds_put_bytes(&builder, LABEL_CUSTOMER);
+    ds_put_id(&builder, key_id);
+    DS_ASSERT(ds_builder_end(&builder, &made) == DS_OK);
+    return made;
+}
+
+static enum ds_err unwrap(struct ds_shard *shard, const struct ds_id *key_id, struct ds_slice value,
+                          struct ds_secret *key)
+{
+    uint8_t aad[64];
+    struct ds_builder builder;
+    if (value.size == 1) {
+        return DS_ERR_FORBIDDEN; /* Destroyed. */
+    }
+    ds_builder_init(&builder, key->byte, sizeof(key->byte));
+    if (ds_aead_open(&shard->secret.master, aad_of(key_id, aad, sizeof(aad)), value, &builder) !=
+            DS_OK ||
+        builder.used != sizeof(key->byte)) {
+        return DS_ERR_INTEGRITY;
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_customer_key(struct ds_shard *shard, struct ds_txn *keys_txn,
+                            const struct ds_id *key_id, struct ds_secret *key)
+{
+    struct ds_slice value;
+    DS_TRY(ds_txn_get(keys_txn, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), &value));
+    return unwrap(shard, key_id, value, key);
+}
+
+enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
+                                 const struct ds_secret *key)
+{
+    uint8_t sealed[WRAPPED];
+    uint8_t aad[64];
+    struct ds_builder builder;
+    struct ds_slice made;
+    ds_builder_init(&builder, sealed, sizeof(sealed));
+    DS_TRY(ds_aead_seal(&shard->secret.master, aad_of(key_id, aad, sizeof(aad)),
+                        DS_SLICE_OF(key->byte), &shard->random, &builder));
+    DS_TRY(ds_builder_end(&builder, &made));
+    return ds_keys_put(shard, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), made);
+}
+
+enum ds_err ds_customer_key_make(struct ds_shard *shard, const struct ds_id *key_id,
+                                 struct ds_secret *key)
+{
+    struct ds_txn *txn = NULL;
+    DS_TRY(ds_store_begin(shard->keys, false, &txn));
+    enum ds_err err = ds_customer_key(shard, txn, key_id, key);
+    ds_txn_abort(txn);
+    if (err != DS_ERR_NOT_FOUND) {
+        return err;
+    }
+    shard->random.fill(shard->random.context, key->byte, sizeof(key->byte));
+    return ds_customer_key_take(shard, key_id, key);
+}
+
+enum ds_err ds_customer_seal(struct ds_shard *shard, const struct ds_id *entity, uint8_t tag,
+                             struct ds_slice clear, struct ds_builder *out)
+{
+    struct ds_secret key;
+    DS_TRY(ds_customer_key_make(shard, entity, &key));
+    enum ds_err err = ds_personal_seal(entity, &key, &shard->secret.equality, entity, tag, clear,
+                                       &shard->random, out);
+    ds_wipe(&key, sizeof(key));
+    return err;
+}
+
+enum ds_err ds_customer_open(struct ds_shard *shard, struct ds_txn *keys_txn,
+                             const struct ds_id *entity, uint8_t tag, struct ds_slice sealed,
+                             struct ds_builder *clear)
+{
+    struct ds_personal_view view;
+    struct ds_secret key;
+    DS_TRY(ds_personal_view(sealed, &view));
+    enum ds_err err = ds_customer_key(shard, keys_txn, &view.key_id, &key);
+    if (err == DS_ERR_FORBIDDEN) {
+        return DS_ERR_NOT_FOUND;
+    }
+    DS_TRY(err);
+    err = ds_personal_open(sealed, &key, entity, tag, clear);
+    ds_wipe(&key, sizeof(key));
+    return err;
+}
+
+enum ds_err ds_shard_erase(struct ds_shard *shard, struct ds_actor *admin,
+                           const struct ds_id *key_ids, size_t count)
+{
+    if (count == 0 || count > ERASE_MAX) {
+        return DS_ERR_LIMIT;
+    }
+    struct ds_entry entry = {.kind = DS_ENTRY_ERASE,
+                             .instant_ms = shard->clock.now_ms(shard->clock.context),
+                             .erased = {(const uint8_t *)key_ids, count * sizeof(*key_ids)}};
+    /* The entry first: a crash in between leaves a key that the next open destroys, never a
+     * destroyed key that nobody asked to destroy. */
+    DS_TRY(ds_admin_entry(shard, admin, &entry));
+    for (size_t i = 0; i < count; i++) {
+        DS_TRY(
+            ds_keys_put(shard, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_ids[i].byte), DS_SLICE_LIT("\0")));
+    }
+    return DS_OK;
+}

@@ -1,0 +1,568 @@
+#include "sync/shard/serve.h"
+
+#include "schema/codec/msgpack.h"
+#include "sync/shard/shard_impl.h"
+
+#include <string.h>
+
+enum {
+    RETRY_MS = 60000,
+    PLAIN_ROOM = DS_PLAIN_SIZE_MAX,
+    PAGE_MIN = 512,
+    OWN_BATCHES_MAX = 4, /* A MiB at most; the rest comes with the next exchange. */
+};
+
+static enum ds_err device_keys(struct ds_serve *serve, struct ds_txn *txn)
+{
+    struct ds_device *device = ds_arena_alloc(&serve->arena, sizeof(*device));
+    if (device == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_err err = ds_record_load(txn, DS_REC_device, &serve->device, &serve->arena, device);
+    if (err == DS_ERR_NOT_FOUND || (err == DS_OK && !DS_HAS(device, device, box_key))) {
+        return DS_ERR_AUTH;
+    }
+    DS_TRY(err);
+    return ds_link_keys_server(&serve->shard->secret.box, &device->box_key, &serve->keys);
+}
+
+/* One batch of the request: parse, find its signer, verify. A batch that is not this device's own
+ * was carried. */
+static enum ds_err take_batch(struct ds_serve *serve, struct ds_txn *txn, struct ds_slice bytes,
+                              struct ds_submission *submission)
+{
+    struct ds_batch batch;
+    *submission = (struct ds_submission){.batch = bytes};
+    enum ds_err err = ds_submission_verify(txn, submission, &batch, NULL);
+    if (err == DS_OK && ds_id_equal(&batch.device, &serve->device)) {
+        submission->anchor_boot = serve->request.health.boot;
+        submission->anchor_mono_ms = serve->request.health.mono_ms;
+    } else {
+        submission->carrier = serve->device;
+    }
+    return err;
+}
+
+static enum ds_err unseal_relayed(struct ds_serve *serve, struct ds_slice sealed,
+                                  struct ds_slice *bytes)
+{
+    uint8_t *memory = ds_arena_room(&serve->arena, sealed.size + 1);
+    struct ds_builder builder;
+    if (memory == NULL) {
+        return DS_ERR_LIMIT;
+    }
+    ds_builder_init(&builder, memory, sealed.size + 1);
+    DS_TRY(ds_unseal(&serve->shard->secret.box, sealed, &builder));
+    return ds_builder_end(&builder, bytes);
+}
+
+static enum ds_err take_batches(struct ds_serve *serve, struct ds_txn *txn)
+{
+    const struct ds_request *request = &serve->request;
+    size_t count = request->batch_count + request->relayed_count;
+    serve->submissions = ds_arena_alloc(&serve->arena, (count + 1) * sizeof(*serve->submissions));
+    serve->to_commit = ds_arena_alloc(&serve->arena, (count + 1) * sizeof(struct ds_submission *));
+    serve->errors = ds_arena_alloc(&serve->arena, (count + 1) * sizeof(*serve->errors));
+    if (serve->submissions == NULL || serve->to_commit == NULL || serve->errors == NULL) {
+        return DS_ERR_LIMIT;
+    }
+    serve->submission_count = count;
+    serve->to_commit_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ds_slice bytes;
+        enum ds_err err = DS_OK;
+        if (i < request->batch_count) {
+            bytes = request->batches[i];
+        } else {
+            err = unseal_relayed(serve, request->relayed[i - request->batch_count], &bytes);
+        }
+        if (err == DS_OK) {
+            err = take_batch(serve, txn, bytes, &serve->submissions[i]);
+        }
+        serve->errors[i] = err;
+        if (err == DS_OK) {
+            serve->to_commit[serve->to_commit_count++] = &serve->submissions[i];
+        }
+    }
+    return DS_OK;
+}
+
+static enum ds_err open_request(struct ds_serve *serve, struct ds_envelope_codec *codec,
+                                struct ds_slice body, struct ds_txn *txn, struct ds_detail *detail)
+{
+    uint8_t *memory = ds_arena_room(&serve->arena, DS_PLAIN_SIZE_MAX);
+    struct ds_builder buffer;
+    struct ds_slice plain;
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(device_keys(serve, txn));
+    ds_builder_init(&buffer, memory, DS_PLAIN_SIZE_MAX);
+    DS_TRY(ds_envelope_open(codec, &serve->keys.up, body, &buffer, &plain, detail));
+    /* What was not needed goes back: the plain text is the last thing in the arena. */
+    ds_arena_rewind(&serve->arena, (size_t)(memory - serve->arena.base) + buffer.used);
+    DS_TRY(ds_request_parse(plain, &serve->arena, &serve->request, detail));
+    return take_batches(serve, txn);
+}
+
+enum ds_err ds_serve_open(struct ds_serve *serve, struct ds_shard *shard,
+                          struct ds_envelope_codec *codec, struct ds_slice body, void *memory,
+                          struct ds_detail *detail)
+{
+    struct ds_txn *txn = NULL;
+    memset(serve, 0, sizeof(*serve));
+    serve->shard = shard;
+    ds_arena_init(&serve->arena, memory, DS_SERVE_ARENA_SIZE);
+    if (body.size > DS_REQUEST_SIZE_MAX) {
+        ds_detail_set(detail, "the request is larger than 1,048,576 bytes", NULL);
+        return DS_ERR_LIMIT;
+    }
+    DS_TRY(ds_envelope_peek(body, &serve->device, &serve->counter));
+    DS_TRY(ds_store_begin(shard->store, false, &txn));
+    enum ds_err err = open_request(serve, codec, body, txn, detail);
+    ds_txn_abort(txn);
+    return err;
+}
+
+static struct ds_slice wrap_aad(const struct ds_id *key_id, uint8_t *memory, size_t size)
+{
+    struct ds_builder builder;
+    struct ds_slice made = {NULL, 0};
+    ds_builder_init(&builder, memory, size);
+    ds_put_text(&builder, "doorstep wrap 1");
+    ds_put_id(&builder, key_id);
+    DS_ASSERT(ds_builder_end(&builder, &made) == DS_OK);
+    return made;
+}
+
+static enum ds_err has_customer_key(struct ds_shard *shard, const struct ds_id *key_id, bool *has)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_slice value;
+    DS_TRY(ds_store_begin(shard->keys, false, &txn));
+    enum ds_err err = ds_txn_get(txn, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), &value);
+    ds_txn_abort(txn);
+    *has = err == DS_OK;
+    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+}
+
+enum ds_err ds_serve_take_keys(struct ds_serve *serve)
+{
+    for (size_t i = 0; i < serve->request.key_count; i++) {
+        const struct ds_wrapped_key *wrapped = &serve->request.keys[i];
+        struct ds_secret key;
+        uint8_t aad[64];
+        struct ds_builder builder;
+        bool has = false;
+        DS_TRY(has_customer_key(serve->shard, &wrapped->key_id, &has));
+        ds_builder_init(&builder, key.byte, sizeof(key.byte));
+        if (has ||
+            ds_aead_open(&serve->keys.up, wrap_aad(&wrapped->key_id, aad, sizeof(aad)),
+                         wrapped->wrapped, &builder) != DS_OK ||
+            builder.used != sizeof(key.byte)) {
+            continue; /* Known already, or not a key: nothing of ours is replaced. */
+        }
+        enum ds_err err = ds_customer_key_take(serve->shard, &wrapped->key_id, &key);
+        ds_wipe(&key, sizeof(key));
+        DS_TRY(err);
+    }
+    return DS_OK;
+}
+
+/* ---- The answer. ---- */
+struct answer {
+    struct ds_serve *serve;
+    struct ds_txn *txn;
+    struct ds_shard_meta meta;
+    struct ds_response *response;
+    int64_t device_state;
+};
+
+static void tell_taken(struct answer *a)
+{
+    struct ds_serve *serve = a->serve;
+    struct ds_response *response = a->response;
+    response->taken_count = serve->submission_count;
+    for (size_t i = 0; i < serve->submission_count; i++) {
+        struct ds_taken *taken = &response->taken[i];
+        const struct ds_folded *folded = &serve->submissions[i].folded;
+        enum ds_err err = serve->errors[i] != DS_OK ? serve->errors[i] : folded->error;
+        *taken = (struct ds_taken){.error = err,
+                                   .position = folded->position,
+                                   .incarnation = folded->incarnation,
+                                   .lane = folded->lane,
+                                   .last_seq = folded->last_seq};
+        if (taken->lane == 0) {
+            taken->lane = DS_LANE_WORK;
+        }
+    }
+}
+
+static void add_command(struct ds_response *response, enum ds_command command)
+{
+    for (size_t i = 0; i < response->command_count; i++) {
+        if (response->commands[i] == command) {
+            return;
+        }
+    }
+    if (response->command_count < DS_COMMANDS_MAX) {
+        response->commands[response->command_count++] = command;
+    }
+}
+
+/* The device's own batches after what it claims: it was restored and lost them. */
+static enum ds_err give_back(struct answer *a, const struct ds_lane_state *claimed,
+                             const struct ds_incarnation *name, uint64_t watermark)
+{
+    struct ds_response *response = a->response;
+    uint64_t seq = claimed->seq + 1;
+    while (seq <= watermark && response->own_batch_count < OWN_BATCHES_MAX) {
+        struct ds_hash chain;
+        uint64_t position = 0;
+        struct ds_slice bytes;
+        struct ds_entry entry;
+        struct ds_batch batch;
+        DS_TRY(ds_chain_at(a->txn, name, (uint8_t)claimed->lane, seq, &chain, &position));
+        struct ds_key key = ds_key_journal(position);
+        DS_TRY(ds_txn_get(a->txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes));
+        if (ds_entry_parse(bytes, &entry, NULL) != DS_OK ||
+            ds_batch_parse_trusted(entry.batch, &batch) != DS_OK) {
+            return DS_ERR_INTEGRITY;
+        }
+        DS_TRY(ds_arena_copy(&a->serve->arena, entry.batch,
+                             &response->own_batches[response->own_batch_count++]));
+        seq = batch.first_seq + batch.count;
+    }
+    return DS_OK;
+}
+
+static enum ds_err add_lane(struct answer *a, const struct ds_incarnation *name, uint8_t lane,
+                            const struct ds_lane_row *row)
+{
+    struct ds_response *response = a->response;
+    if (response->lane_count < DS_LANES_MAX) {
+        response->lanes[response->lane_count++] = (struct ds_lane_state){.incarnation = *name,
+                                                                         .lane = lane,
+                                                                         .seq = row->next_seq - 1,
+                                                                         .chain = row->chain,
+                                                                         .position = row->position};
+    }
+    return DS_OK;
+}
+
+/* Which lane is the device on: its incarnation's own, or a branch of it? */
+static enum ds_err tell_lane(struct answer *a, const struct ds_lane_state *claimed)
+{
+    struct ds_life_row life;
+    struct ds_lane_row row;
+    struct ds_hash chain;
+    uint64_t position = 0;
+    uint8_t lane = (uint8_t)claimed->lane;
+    DS_TRY(ds_life_load(a->txn, &claimed->incarnation, &life));
+    DS_TRY(ds_lane_load(a->txn, &claimed->incarnation, lane, &row));
+    if (life.exists && !ds_id_equal(&life.device, &a->serve->device)) {
+        return DS_OK; /* Not his: he hears nothing of it. */
+    }
+    for (size_t i = 0; i < life.branch_count; i++) {
+        struct ds_lane_row branch;
+        DS_TRY(ds_lane_load(a->txn, &life.branch[i].name, lane, &branch));
+        enum ds_err err =
+            ds_chain_at(a->txn, &life.branch[i].name, lane, claimed->seq, &chain, &position);
+        if (life.branch[i].lane == lane && err == DS_OK && ds_hash_equal(&chain, &claimed->chain) &&
+            claimed->seq < branch.next_seq) {
+            add_command(a->response, DS_COMMAND_NEW_INCARNATION);
+            return add_lane(a, &life.branch[i].name, lane, &branch);
+        }
+    }
+    DS_TRY(add_lane(a, &claimed->incarnation, lane, &row));
+    if (claimed->seq + 1 < row.next_seq) {
+        DS_TRY(ds_chain_at(a->txn, &claimed->incarnation, lane, claimed->seq, &chain, &position));
+        add_command(a->response, DS_COMMAND_NEW_INCARNATION);
+        if (ds_hash_equal(&chain, &claimed->chain)) {
+            DS_TRY(give_back(a, claimed, &claimed->incarnation, row.next_seq - 1));
+        }
+    }
+    /* A newer life of this device has begun elsewhere: this one cannot go on. */
+    if (!ds_incarnation_is_none(&life.child)) {
+        add_command(a->response, DS_COMMAND_NEW_INCARNATION);
+    }
+    return DS_OK;
+}
+
+static enum ds_err tell_lanes(struct answer *a)
+{
+    const struct ds_request *request = &a->serve->request;
+    for (size_t i = 0; i < request->lane_count; i++) {
+        if (request->lanes[i].lane == DS_LANE_WORK || request->lanes[i].lane == DS_LANE_TRACK) {
+            DS_TRY(tell_lane(a, &request->lanes[i]));
+        }
+    }
+    return DS_OK;
+}
+
+static const struct ds_cursor_at *cursor_of(const struct ds_request *request,
+                                            const struct ds_scope *scope)
+{
+    for (size_t i = 0; i < request->cursor_count; i++) {
+        if (ds_scope_compare(&request->cursors[i].scope, scope) == 0) {
+            return &request->cursors[i];
+        }
+    }
+    return NULL;
+}
+
+static enum ds_err tell_rows(struct answer *a)
+{
+    struct ds_serve *serve = a->serve;
+    struct ds_response *response = a->response;
+    uint64_t wanted = serve->request.budget;
+    enum { MOST = 2097152 }; /* Rows; keys, lanes and given-back batches come on top. */
+    enum { LEAST = 4096 };   /* Less would not move a cursor. */
+    size_t left = wanted > MOST ? MOST : wanted < LEAST ? LEAST : (size_t)wanted;
+    size_t rows_left = DS_PAGE_ROWS_MAX;
+    response->pages =
+        ds_arena_alloc(&serve->arena, (response->scope_count + 1) * sizeof(*response->pages));
+    if (response->pages == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < response->scope_count; i++) {
+        struct ds_cursor_at after = {.scope = response->scopes[i]};
+        const struct ds_cursor_at *known = cursor_of(&serve->request, &response->scopes[i]);
+        if (known != NULL) {
+            after = *known;
+        }
+        if (serve->request.epoch < a->meta.epoch && after.position > a->meta.kept_size) {
+            after.position = a->meta.kept_size;
+            after.ordinal = UINT32_MAX;
+        }
+        if (rows_left == 0 || left < PAGE_MIN) {
+            response->more = true;
+            break;
+        }
+        struct ds_page *page = &response->pages[response->page_count++];
+        DS_TRY(ds_feed_page(a->txn, &after, a->meta.size, rows_left, left, &serve->arena, page));
+        size_t bytes = 0;
+        for (size_t r = 0; r < page->row_count; r++) {
+            bytes += page->rows[r].fields.size + 34;
+        }
+        left = bytes < left ? left - bytes : 0;
+        rows_left -= page->row_count;
+        response->more = response->more || !page->complete;
+    }
+    return DS_OK;
+}
+
+static bool has_personal(const struct ds_row *row)
+{
+    const struct ds_record_type *type = ds_record_type_by_number(row->type);
+    struct ds_cursor cursor;
+    if (type == NULL || row->fields.size == 0) {
+        return false;
+    }
+    ds_cursor_init(&cursor, row->fields);
+    uint32_t pairs = ds_mp_take_map(&cursor);
+    for (uint32_t i = 0; i < pairs && !cursor.failed; i++) {
+        const struct ds_field *field = ds_field_by_tag(type, ds_mp_take_uint(&cursor));
+        (void)ds_mp_take_value(&cursor);
+        if (field != NULL && field->type == DS_TYPE_PERSONAL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ds_err wrap_key(struct answer *a, struct ds_txn *keys_txn, const struct ds_id *id)
+{
+    struct ds_response *response = a->response;
+    struct ds_secret key;
+    uint8_t aad[64];
+    struct ds_builder builder;
+    enum { WRAPPED = 32 + DS_AEAD_OVERHEAD };
+    enum ds_err err = ds_customer_key(a->serve->shard, keys_txn, id, &key);
+    if (err == DS_ERR_NOT_FOUND || err == DS_ERR_FORBIDDEN) {
+        return DS_OK; /* Erased: the text stays closed. */
+    }
+    DS_TRY(err);
+    uint8_t *memory = ds_arena_room(&a->serve->arena, WRAPPED);
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    ds_builder_init(&builder, memory, WRAPPED);
+    err = ds_aead_seal(&a->serve->keys.down, wrap_aad(id, aad, sizeof(aad)), DS_SLICE_OF(key.byte),
+                       &a->serve->shard->random, &builder);
+    ds_wipe(&key, sizeof(key));
+    DS_TRY(err);
+    struct ds_wrapped_key *out = &response->keys[response->key_count++];
+    out->key_id = *id;
+    return ds_builder_end(&builder, &out->wrapped);
+}
+
+/* The keys of the customers whose rows go out. */
+static enum ds_err tell_keys(struct answer *a)
+{
+    struct ds_response *response = a->response;
+    struct ds_txn *keys_txn = NULL;
+    enum ds_err err = DS_OK;
+    response->keys =
+        ds_arena_alloc(&a->serve->arena, (size_t)DS_KEYS_MAX * sizeof(*response->keys));
+    if (response->keys == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_store_begin(a->serve->shard->keys, false, &keys_txn));
+    for (size_t p = 0; p < response->page_count && err == DS_OK; p++) {
+        for (size_t r = 0; r < response->pages[p].row_count && err == DS_OK; r++) {
+            const struct ds_row *row = &response->pages[p].rows[r];
+            if (response->key_count < DS_KEYS_MAX && has_personal(row)) {
+                err = wrap_key(a, keys_txn, &row->id);
+            }
+        }
+    }
+    ds_txn_abort(keys_txn);
+    return err;
+}
+
+static enum ds_err sign_receipt(struct answer *a)
+{
+    enum { ROOM = 2048 };
+    struct ds_shard *shard = a->serve->shard;
+    struct ds_response *response = a->response;
+    struct ds_receipt *receipt = ds_arena_alloc(&a->serve->arena, sizeof(*receipt));
+    uint8_t *memory = ds_arena_room(&a->serve->arena, ROOM);
+    struct ds_signature *signature = ds_arena_alloc(&a->serve->arena, sizeof(*signature));
+    struct ds_builder builder;
+    if (receipt == NULL || memory == NULL || signature == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_shard_head(shard, a->txn, &receipt->head));
+    receipt->device = a->serve->device;
+    receipt->lane_count = response->lane_count;
+    memcpy(receipt->lanes, response->lanes, sizeof(receipt->lanes));
+    ds_builder_init(&builder, memory, ROOM);
+    ds_receipt_put(&builder, receipt);
+    DS_TRY(ds_builder_end(&builder, &response->signed_bytes));
+    ds_sign(&shard->secret.sign, DS_LABEL_RECEIPT, response->signed_bytes, signature);
+    response->signature = signature->byte;
+    return DS_OK;
+}
+
+static enum ds_err tell_device(struct answer *a)
+{
+    struct ds_device *device = ds_arena_alloc(&a->serve->arena, sizeof(*device));
+    if (device == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_record_load(a->txn, DS_REC_device, &a->serve->device, &a->serve->arena, device));
+    if (device->state == DS_DEVICE_suspended) {
+        add_command(a->response, DS_COMMAND_SUSPENDED);
+    } else if (device->state == DS_DEVICE_revoked) {
+        add_command(a->response, DS_COMMAND_REVOKED);
+    } else if (device->state == DS_DEVICE_wiped) {
+        add_command(a->response, DS_COMMAND_WIPE);
+    }
+    return DS_OK;
+}
+
+static enum ds_err tell_epoch(struct answer *a)
+{
+    const struct ds_request *request = &a->serve->request;
+    if (request->epoch == 0 || request->epoch >= a->meta.epoch) {
+        return DS_OK;
+    }
+    struct ds_key key = ds_key_journal(a->meta.kept_size + 1);
+    struct ds_slice bytes;
+    DS_TRY(ds_txn_get(a->txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes));
+    return ds_arena_copy(&a->serve->arena, bytes, &a->response->epoch_entry);
+}
+
+/* Has the device seen more of this journal than we have? Then we were rolled back. */
+static bool is_behind(const struct answer *a)
+{
+    const struct ds_request *request = &a->serve->request;
+    if (request->epoch > a->meta.epoch || request->witness_epoch > a->meta.epoch) {
+        return true;
+    }
+    if (request->witness_epoch == a->meta.epoch && request->witness_size > a->meta.size) {
+        return true;
+    }
+    for (size_t i = 0; i < request->cursor_count && request->epoch == a->meta.epoch; i++) {
+        if (request->cursors[i].position > a->meta.size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ds_err fill(struct answer *a, struct ds_detail *detail)
+{
+    struct ds_serve *serve = a->serve;
+    struct ds_response *response = a->response;
+    DS_TRY(ds_meta_load(a->txn, &a->meta));
+    if (is_behind(a)) {
+        ds_detail_set(detail, "the device knows a later head of this journal than we have", NULL);
+        return DS_ERR_EPOCH;
+    }
+    response->taken =
+        ds_arena_alloc(&serve->arena, (serve->submission_count + 1) * sizeof(*response->taken));
+    response->own_batches =
+        ds_arena_alloc(&serve->arena, OWN_BATCHES_MAX * sizeof(*response->own_batches));
+    if (response->taken == NULL || response->own_batches == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    response->version = DS_EXCHANGE_VERSION;
+    response->instant_ms = serve->shard->clock.now_ms(serve->shard->clock.context);
+    response->epoch = a->meta.epoch;
+    response->kept_size = a->meta.kept_size;
+    response->snapshot = a->meta.size;
+    response->retry_ms = RETRY_MS;
+    tell_taken(a);
+    DS_TRY(tell_lanes(a));
+    DS_TRY(tell_device(a));
+    DS_TRY(tell_epoch(a));
+    DS_TRY(ds_scopes_of_device(a->txn, &serve->device, &serve->arena, response->scopes,
+                               &response->scope_count));
+    if (!serve->request.no_rows) {
+        DS_TRY(tell_rows(a));
+        DS_TRY(tell_keys(a));
+    }
+    return sign_receipt(a);
+}
+
+enum ds_err ds_serve_answer(struct ds_serve *serve, struct ds_envelope_codec *codec,
+                            struct ds_builder *out, struct ds_detail *detail)
+{
+    struct answer a = {.serve = serve};
+    a.response = ds_arena_alloc(&serve->arena, sizeof(*a.response));
+    if (a.response == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_store_begin(serve->shard->store, false, &a.txn));
+    enum ds_err err = fill(&a, detail);
+    ds_txn_abort(a.txn);
+    DS_TRY(err);
+    size_t room = serve->arena.size - serve->arena.used - 64;
+    room = room < PLAIN_ROOM ? room : PLAIN_ROOM;
+    uint8_t *memory = ds_arena_room(&serve->arena, room);
+    struct ds_builder plain;
+    struct ds_slice bytes;
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    ds_builder_init(&plain, memory, room);
+    ds_response_put(&plain, a.response);
+    DS_TRY(ds_builder_end(&plain, &bytes));
+    ds_envelope_seal(codec, &serve->keys.down, &serve->device, serve->counter, bytes, out);
+    return out->failed ? DS_ERR_LIMIT : DS_OK;
+}
+
+enum ds_err ds_serve_whole(struct ds_shard *shard, struct ds_envelope_codec *codec,
+                           struct ds_slice body, void *memory, struct ds_builder *out,
+                           struct ds_detail *detail)
+{
+    struct ds_serve serve;
+    DS_TRY(ds_serve_open(&serve, shard, codec, body, memory, detail));
+    DS_TRY(ds_serve_take_keys(&serve));
+    if (serve.to_commit_count > 0) {
+        DS_TRY(ds_shard_commit(shard, serve.to_commit, serve.to_commit_count));
+    }
+    return ds_serve_answer(&serve, codec, out, detail);
+}

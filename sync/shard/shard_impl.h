@@ -1,0 +1,50 @@
+/* Inside the shard: what its files share. Private to sync/shard. */
+#ifndef DS_SYNC_SHARD_SHARD_IMPL_H
+#define DS_SYNC_SHARD_SHARD_IMPL_H
+
+#include "sync/core/writer.h"
+#include "sync/shard/shard.h"
+
+/* Tables of the key store. */
+enum ds_keys_table {
+    DS_KEYS_ACTOR = 1,    /* name -> wrapped (seed, incarnation, epoch) */
+    DS_KEYS_CUSTOMER = 2, /* key id -> wrapped key, or one byte: destroyed */
+    DS_KEYS_CODE = 3,     /* enrolment code -> worker, expiry, keys that used it */
+};
+
+/* One write transaction with the meta and tree that it leads to. */
+struct ds_group {
+    struct ds_txn *txn;
+    struct ds_shard_meta meta;
+    struct ds_tree tree;
+};
+DS_NODISCARD enum ds_err ds_group_begin(struct ds_shard *shard, struct ds_group *group);
+DS_NODISCARD enum ds_err ds_group_append(struct ds_shard *shard, struct ds_group *group,
+                                         const struct ds_entry *entry, struct ds_folded *folded,
+                                         struct ds_detail *detail);
+/* Ends the transaction in every case. */
+DS_NODISCARD enum ds_err ds_group_commit(struct ds_shard *shard, struct ds_group *group);
+
+DS_NODISCARD enum ds_err ds_tree_load(struct ds_txn *txn, struct ds_tree *tree);
+/* The system actor's first batch. */
+DS_NODISCARD enum ds_err ds_actor_genesis(struct ds_shard *shard, const struct ds_station *station,
+                                          struct ds_detail *detail);
+/* Parse, find the signer's key, verify. */
+DS_NODISCARD enum ds_err ds_submission_verify(struct ds_txn *txn, struct ds_submission *submission,
+                                              struct ds_batch *batch, struct ds_detail *detail);
+/* Sign an entry of an administrator and append it. */
+DS_NODISCARD enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
+                                        struct ds_entry *entry);
+
+/* Keep a customer key that a handheld made. */
+DS_NODISCARD enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
+                                              const struct ds_secret *key);
+
+/* The key store, one value at a time. */
+DS_NODISCARD enum ds_err ds_keys_put(struct ds_shard *shard, uint8_t table, struct ds_slice key,
+                                     struct ds_slice value);
+/* Copy a value out; DS_ERR_NOT_FOUND. */
+DS_NODISCARD enum ds_err ds_keys_get(struct ds_shard *shard, uint8_t table, struct ds_slice key,
+                                     struct ds_builder *out);
+
+#endif
