@@ -22,13 +22,13 @@
  *
  * ping        -> version, pid, daemon (bool)
  * station     -> id, number, name, offset_min, sample, epoch, size, sign_key, box_key
- * import      actor? ("import", "billing", "gis"; default import), drafts: [{type: NAME, id?, fields:
- *             {as in the API's JSON, personal fields in clear}}], repeat?: "skip" (default: what is
- *             so already is not written again, events included) or "write"
+ * import      actor? ("import", "billing", "gis"; default import), drafts: [{type: NAME, id?,
+ *             fields: {as in the API's JSON, personal fields in clear}}], repeat?: "skip" (default:
+ *             what is so already is not written again, events included) or "write"
  *             -> written, unchanged, position, items: [{index, id, verdict?, detail?, error?}] for
  *             each draft that was not plainly applied, ids: [id of each draft] in order. A draft
  *             that the schema refuses does not stop the others (error).
- * rows        type: NAME, after?: id, limit? -> rows: [{id, ...fields, personal in clear}], next?: id
+ * rows        type: NAME, after?: id, limit? -> rows: [{id, ...fields, personal in clear}], next?
  *             (all records of a type in id order; slot and reading too)
  * code        worker, url?, pins?: [64 hex] -> text ("DS1:..."), expires_ms
  * user_add    name, password, worker?, worker_name?, roles?: [NAME] -> worker id. Makes the worker
@@ -52,9 +52,9 @@ struct ds_admin; /* A client. */
 DS_NODISCARD enum ds_err ds_admin_open(const char *dir, struct ds_admin **admin,
                                        struct ds_detail *detail);
 void ds_admin_close(struct ds_admin *admin);
-/* Call; request is borrowed. *answer (yours, json_decref) is set on DS_OK only; a refusal comes back
- * as its error and detail. DS_ERR_UNREACHABLE if the daemon went away: what became of the request is
- * then unknown, and repeating an import with repeat = skip is safe. */
+/* Call; request is borrowed. *answer (yours, json_decref) is set on DS_OK only; a refusal comes
+ * back as its error and detail. DS_ERR_UNREACHABLE if the daemon went away: what became of the
+ * request is then unknown, and repeating an import with repeat = skip is safe. */
 DS_NODISCARD enum ds_err ds_admin_call(struct ds_admin *admin, const json_t *request,
                                        json_t **answer, struct ds_detail *detail);
 /* Is a daemon on the other side? */

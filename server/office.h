@@ -44,8 +44,9 @@ struct ds_office_actor {
     enum ds_actor_kind kind;
     struct ds_id worker; /* Of a console user. */
 };
-/* Write drafts as an actor, durably. verdicts (optional) has count entries. *position is the journal
- * size after it. Any thread but the writer's. DS_ERR_BUSY, DS_ERR_FULL, or the shard's error. */
+/* Write drafts as an actor, durably. verdicts (optional) has count entries. *position is the
+ * journal's size after it. Any thread but the writer's. DS_ERR_BUSY, DS_ERR_FULL, or the shard's
+ * error. */
 DS_NODISCARD enum ds_err ds_office_write(struct ds_office *office,
                                          const struct ds_office_actor *actor,
                                          struct ds_draft *drafts, size_t count,

@@ -7,10 +7,10 @@
 #define DS_SERVER_SITE_H
 
 #include "server/config.h"
+#include "server/files.h"
 #include "sync/shard/shard.h"
 
-#define DS_SITE_PATH_MAX 512       /* Bytes of DIR, its NUL included. */
-#define DS_SITE_FILE_PATH_MAX 1024 /* Of a file below it. */
+#define DS_SITE_PATH_MAX 512 /* Bytes of DIR, its NUL included; files below it: DS_PATH_MAX. */
 
 /* Tables of the key store that are the server's; sync/shard uses those below 16. */
 enum ds_site_table {
@@ -30,13 +30,13 @@ struct ds_site {
     struct ds_id station;
     int32_t offset_min;    /* The station's time zone, as it was when the site was opened. */
     bool sample;           /* Marked as made of sample data. */
-    int64_t clock_from_ms; /* --clock: what it said when the process's clock said ... */
-    int64_t clock_base_ms; /* ... this, monotonic. */
+    int64_t clock_from_ms; /* --clock: the instant that was when the monotonic clock said ... */
+    int64_t clock_base_ms; /* ... this; 0: the machine's clock. */
 };
 
-/* Make DIR with everything in it. station needs number, name, offset_min, billing_authority; sample
- * marks it. DS_ERR_EXISTS if DIR holds a station already. Leaves no half station behind: DIR is made
- * beside itself and renamed when it did not exist. */
+/* Make DIR with everything in it; it may not exist or must be empty (DS_ERR_EXISTS). station needs
+ * number, name, offset_min and billing_authority; sample marks it. DIR is made aside and renamed,
+ * so that no half station is ever left. */
 DS_NODISCARD enum ds_err ds_site_init(const char *dir, const struct ds_station *station,
                                       struct ds_detail *detail);
 
@@ -53,17 +53,14 @@ DS_NODISCARD enum ds_err ds_site_open(struct ds_site *site, const char *dir,
                                       struct ds_detail *detail);
 void ds_site_close(struct ds_site *site);
 
-/* Open over stores that the caller made (tests): no folder, no lock. dir may be NULL; with it,
- * outbox and blobs lie there. The stores are closed by ds_site_close(). */
+/* Open over stores that the caller made (tests), state and keys: no lock, no settings file, fresh
+ * secrets. dir may be NULL; with it, outbox and blobs lie there. create: make the shard first. The
+ * stores are closed by ds_site_close(). */
 DS_NODISCARD enum ds_err ds_site_open_stores(struct ds_site *site, const char *dir,
-                                             struct ds_store *store, struct ds_store *key_store,
+                                             struct ds_store *stores[2],
                                              const struct ds_station *create,
                                              const struct ds_site_options *options,
                                              struct ds_detail *detail);
-
-/* "DIR/name"; DS_ERR_LIMIT if too long. */
-DS_NODISCARD enum ds_err ds_site_path(const char *dir, const char *name,
-                                      char path[static DS_SITE_FILE_PATH_MAX]);
 
 /* A consistent hot copy into folder to, which must not exist or be empty: store first, keys after
  * it, so that every key that the store needs is in it. The copy is a station folder. */
@@ -73,11 +70,5 @@ DS_NODISCARD enum ds_err ds_site_backup(struct ds_site *site, const char *to,
  * the epoch (ds_shard_epoch, admin request "epoch") before anybody may exchange. */
 DS_NODISCARD enum ds_err ds_site_restore(const char *from, const char *dir,
                                          struct ds_detail *detail);
-
-/* Whole files: read into memory of the caller's; write aside, fsync, rename, fsync the folder. */
-DS_NODISCARD enum ds_err ds_file_read(const char *path, struct ds_builder *out,
-                                      struct ds_detail *detail);
-DS_NODISCARD enum ds_err ds_file_write(const char *path, struct ds_slice bytes, unsigned mode,
-                                       struct ds_detail *detail);
 
 #endif
