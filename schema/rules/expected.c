@@ -143,36 +143,44 @@ static int64_t at_least(int64_t value, int64_t least)
     return value < least ? least : value;
 }
 
+/* The median of the season's volumes, and how far they lie from it: 1.4826 MAD estimates a standard
+ * deviation. Sorts and overwrites them. */
+static void judge_season(const struct ds_rule_table *rules, int64_t *volumes, size_t count,
+                         struct ds_expected *out)
+{
+    out->source = DS_EXPECTED_same_season;
+    out->samples = (int32_t)count;
+    out->volume_l = median(volumes, count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t off = volumes[i] - out->volume_l;
+        volumes[i] = off < 0 ? -off : off;
+    }
+    out->spread_l = at_least(ds_volume_scale(median(volumes, count), 14826, 10000),
+                             ds_volume_scale(out->volume_l, rules->floor_percent, 100));
+}
+
 void ds_expected_use(const struct ds_rule_meter *meter, const struct ds_rule_table *rules,
                      const struct ds_slot_past *past, size_t past_count, int32_t period,
                      int64_t instant_ms, struct ds_expected *out)
 {
     int64_t volumes[SAMPLES_MAX];
+    int64_t mean_l = 0;
+    int32_t samples = 0;
     *out = (struct ds_expected){
         .days = ds_span_days(ds_past_previous(past, past_count), period, instant_ms)};
     size_t found = season_volumes(rules, past, past_count, period, out->days, volumes);
     if (found > 0 && found >= (size_t)rules->season_least) {
-        out->source = DS_EXPECTED_same_season;
-        out->samples = (int32_t)found;
-        out->volume_l = median(volumes, found);
-        for (size_t i = 0; i < found; i++) {
-            int64_t off = volumes[i] - out->volume_l;
-            volumes[i] = off < 0 ? -off : off;
-        }
-        /* 1.4826 MAD estimates a standard deviation. */
-        out->spread_l = ds_volume_scale(median(volumes, found), 14826, 10000);
-        out->spread_l =
-            at_least(out->spread_l, ds_volume_scale(out->volume_l, rules->floor_percent, 100));
-    } else if (mean_actual(past, past_count, out->days, &out->samples, &out->volume_l)) {
+        judge_season(rules, volumes, found, out);
+    } else if (mean_actual(past, past_count, out->days, &samples, &mean_l)) {
         out->source = DS_EXPECTED_mean_actual;
-        out->spread_l = out->volume_l / 2;
+        out->samples = samples;
+        out->volume_l = mean_l;
+        out->spread_l = mean_l / 2;
     } else if (meter->yearly_l > 0) {
         out->source = DS_EXPECTED_yearly;
-        out->samples = 0;
         out->volume_l = ds_volume_scale(meter->yearly_l, out->days, 365);
         out->spread_l = out->volume_l;
     } else {
-        out->samples = 0;
         return;
     }
     out->spread_l = at_least(out->spread_l, rules->floor_l);

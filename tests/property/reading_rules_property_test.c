@@ -351,6 +351,34 @@ static void estimate__billing_its_index_gives_its_volume(void **state)
     assert_true(made > 1000 || first == last);
 }
 
+static void severity__a_station_that_holds_everything_holds_everything(void **state)
+{
+    (void)state;
+    size_t grave[DS_RULE_COUNT] = {0};
+    for (uint64_t seed = 1; seed <= 10000; seed++) {
+        struct prng prng = {seed};
+        static struct slot_case slot;
+        random_slot(&prng, &slot);
+        for (size_t rule = 1; rule < DS_RULE_COUNT; rule++) {
+            slot.rules.rule[rule].severity = DS_SEVERITY_hold;
+        }
+        ds_reading_rules(&slot.input, &slot.out);
+        for (size_t i = 0; i < slot.out.count; i++) {
+            const struct ds_finding *finding = &slot.out.finding[i];
+            const struct ds_rule_def *def = ds_rule_def((int64_t)finding->rule);
+            grave[finding->rule] += finding->severity == DS_SEVERITY_hold;
+            /* Only a rule with two forms may say less, and then its mild form. */
+            assert_true(finding->severity == DS_SEVERITY_hold ||
+                        (def->mild > def->severity && finding->severity == def->mild));
+        }
+    }
+    for (size_t rule = 1; rule < DS_RULE_COUNT; rule++) {
+        if (grave[rule] == 0) {
+            fail_msg("%s never holds", ds_rule_def((int64_t)rule)->name);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +386,7 @@ int main(void)
         cmocka_unit_test(coverage__the_random_slots_hit_every_rule_and_every_kind),
         cmocka_unit_test(spread__shares_add_up_to_the_whole),
         cmocka_unit_test(estimate__billing_its_index_gives_its_volume),
+        cmocka_unit_test(severity__a_station_that_holds_everything_holds_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

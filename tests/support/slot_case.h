@@ -145,4 +145,37 @@ static inline const struct ds_finding *slot_case_judge(struct slot_case *slot, e
     return ds_findings_of(&slot->out, rule);
 }
 
+/* Consumption of the case's first candidate. */
+static inline struct ds_consumption slot_case_consume(struct slot_case *slot)
+{
+    struct ds_expected expected;
+    struct ds_consumption out;
+    const struct ds_rule_input *input = &slot->input;
+    ds_expected_use(&slot->meter, &slot->rules, slot->past, input->past_count, input->period,
+                    slot->candidate[0].instant_ms, &expected);
+    const struct ds_volume_input volume = {
+        .meter = &slot->meter,
+        .rules = &slot->rules,
+        .past = slot->past,
+        .past_count = input->past_count,
+        .swaps = slot->swap,
+        .swap_count = input->swap_count,
+        .expected = &expected,
+    };
+    ds_consumption(&volume, &slot->candidate[0], &out);
+    return out;
+}
+
+/* One swap ten days before the reading: old dial ends at 1012, new one starts at 3. */
+static inline void slot_case_add_swap(struct slot_case *slot)
+{
+    slot->swap[0] = (struct ds_swap_seen){
+        .instant_ms = slot->candidate[0].instant_ms - INT64_C(864000000),
+        .old_final_index = 1012,
+        .new_initial_index = 3,
+    };
+    slot->input.swap_count = 1;
+    slot->candidate[0].index = 11;
+}
+
 #endif

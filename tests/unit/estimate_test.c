@@ -303,6 +303,86 @@ static void spread__its_limits_pass_and_the_next_values_do_not(void **state)
     assert_int_equal(ds_spread(1, most, 0, shares), DS_ERR_USAGE);
 }
 
+static void expected__the_largest_volumes_are_held_at_the_limit(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    seasons(&slot, DS_VOLUME_MAX_L, DS_VOLUME_MAX_L);
+    for (size_t i = 0; i < 36; i++) {
+        slot.past[i].days = 1; /* Thirty-one times the largest volume. */
+    }
+    assert_int_equal(expect(&slot).volume_l, DS_VOLUME_MAX_L);
+    slot.input.past_count = 3;
+    assert_int_equal(expect(&slot).source, DS_EXPECTED_mean_actual);
+    assert_int_equal(expect(&slot).volume_l, DS_VOLUME_MAX_L);
+    slot.input.past_count = 0;
+    slot.meter.yearly_l = INT64_MAX;
+    assert_int_equal(expect(&slot).volume_l, DS_VOLUME_MAX_L);
+}
+
+static void expected__a_home_that_uses_nothing_is_expected_to_use_nothing(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    seasons(&slot, 0, 0);
+    struct ds_expected out = expect(&slot);
+    assert_int_equal(out.source, DS_EXPECTED_same_season);
+    assert_int_equal(out.volume_l, 0);
+    assert_int_equal(out.spread_l, 3000);
+    slot.input.past_count = 3;
+    assert_int_equal(expect(&slot).source, DS_EXPECTED_mean_actual);
+    slot.past[2].consumption_l = -5; /* More was given back than used: no mean. */
+    assert_int_equal(expect(&slot).source, DS_EXPECTED_none);
+}
+
+static void days__of_a_past_volume_default_to_the_month_and_end_at_ten_years(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_history(&slot, 1, 31000); /* December: 31 days, as in January. */
+    slot.past[0].days = 0;
+    assert_int_equal(expect(&slot).volume_l, 31000);
+    slot.past[0].days = 62;
+    assert_int_equal(expect(&slot).volume_l, 15500);
+    slot.past[0].days = 3660;
+    assert_int_equal(expect(&slot).volume_l, 31000 * 31 / 3660);
+    slot.past[0].days = 5000;
+    assert_int_equal(expect(&slot).volume_l, 31000 * 31 / 3660);
+}
+
+static void days__more_than_ten_years_between_two_readings_are_ten_years(void **state)
+{
+    (void)state;
+    struct ds_slot_past previous = slot_case_month(201512, 5, 0);
+    assert_int_equal(ds_span_days(&previous, 202512, 0), 3653);
+    assert_int_equal(ds_span_days(&previous, 202601, 0), 3653); /* 120 months, not 121. */
+    assert_int_equal(ds_span_days(&previous, 205501, 0), 3653 - 1);
+}
+
+static void estimate__the_last_value_inside_the_limits_passes(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    struct ds_estimate out = {0, 0};
+    slot_case_init(&slot);
+    slot.meter.dial_digits = 12;
+    slot.meter.unit_l = 10000;
+    assert_int_equal(estimate(&slot, DS_ESTIMATE_agreed, DS_VOLUME_MAX_L, &out), DS_OK);
+    assert_int_equal(out.volume_l, DS_VOLUME_MAX_L);
+    slot_case_init(&slot);
+    slot_case_last(&slot)->final_index = 99999;
+    assert_int_equal(estimate(&slot, DS_ESTIMATE_agreed, 1000, &out), DS_OK);
+    assert_int_equal(out.index, 0);
+    slot_case_last(&slot)->final_index = 0;
+    assert_int_equal(estimate(&slot, DS_ESTIMATE_agreed, 999, &out), DS_OK);
+    assert_int_equal(out.index, 0);
+    slot_case_last(&slot)->final_index = -1;
+    assert_int_equal(estimate(&slot, DS_ESTIMATE_agreed, 0, &out), DS_ERR_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +402,11 @@ int main(void)
         cmocka_unit_test(spread__the_remainder_goes_to_the_later_part),
         cmocka_unit_test(spread__each_share_is_off_by_less_than_a_litre),
         cmocka_unit_test(spread__its_limits_pass_and_the_next_values_do_not),
+        cmocka_unit_test(expected__the_largest_volumes_are_held_at_the_limit),
+        cmocka_unit_test(expected__a_home_that_uses_nothing_is_expected_to_use_nothing),
+        cmocka_unit_test(days__of_a_past_volume_default_to_the_month_and_end_at_ten_years),
+        cmocka_unit_test(days__more_than_ten_years_between_two_readings_are_ten_years),
+        cmocka_unit_test(estimate__the_last_value_inside_the_limits_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,7 +277,7 @@ static void clock__a_claim_outside_the_interval_is_noted_beyond_a_quarter_hour(v
     assert_int_equal(slot_case_judge(&slot, DS_RULE_clock_untrusted)->why, DS_WHY_claimed_outside);
 }
 
-static void B7__an_instant_in_1970_or_2099_is_noted_and_the_rest_is_judged(void **state)
+static void clock__b7_an_instant_in_1970_or_2099_is_noted(void **state)
 {
     (void)state;
     static const int64_t claims[] = {0, INT64_C(4070908800000), INT64_MIN, INT64_MAX};
@@ -349,6 +349,20 @@ static void expired__a_meter_that_was_just_swapped_is_not(void **state)
     assert_null(slot_case_judge(&slot, DS_RULE_expired_meter));
 }
 
+static void expired__an_interval_of_one_instant_tells_the_day(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    give_interval(&slot, 0, 0);
+    slot.meter.has_expiry = true;
+    slot.meter.expiry_day = slot.candidate[0].instant_ms / 86400000;
+    slot.candidate[0].instant_ms += INT64_C(40) * 86400000; /* A claim that cannot be. */
+    assert_null(slot_case_judge(&slot, DS_RULE_expired_meter));
+    slot.candidate[0].latest_ms--; /* Such an interval is none: the claim is all there is. */
+    assert_non_null(slot_case_judge(&slot, DS_RULE_expired_meter));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,11 +383,12 @@ int main(void)
         cmocka_unit_test(clock__a_wide_interval_is_noted_and_two_hours_are_not),
         cmocka_unit_test(clock__a_wide_interval_across_a_period_goes_to_the_queue),
         cmocka_unit_test(clock__a_claim_outside_the_interval_is_noted_beyond_a_quarter_hour),
-        cmocka_unit_test(B7__an_instant_in_1970_or_2099_is_noted_and_the_rest_is_judged),
+        cmocka_unit_test(clock__b7_an_instant_in_1970_or_2099_is_noted),
         cmocka_unit_test(clock__without_an_interval_time_still_does_not_run_back),
         cmocka_unit_test(clock__an_unbounded_interval_is_wide),
         cmocka_unit_test(expired__the_last_day_passes_and_the_next_is_noted),
         cmocka_unit_test(expired__a_meter_that_was_just_swapped_is_not),
+        cmocka_unit_test(expired__an_interval_of_one_instant_tells_the_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static void estimate_limit__opening_final_and_swap_are_never_estimated(void **st
         bool forbidden = purpose == DS_PURPOSE_opening || purpose == DS_PURPOSE_final ||
                          purpose == DS_PURPOSE_swap_out || purpose == DS_PURPOSE_swap_in;
         assert_int_equal(finding != NULL, forbidden);
-        if (forbidden) {
+        if (finding != NULL) {
             assert_int_equal(finding->severity, DS_SEVERITY_hold);
             assert_true(ds_id_equal(&finding->op, &second->op));
         }
@@ -258,6 +258,49 @@ static void many__candidates_beyond_the_limit_are_not_looked_at(void **state)
     assert_int_equal(slot.out.chosen, 0);
 }
 
+static void estimates_3__periods_without_an_index_do_not_break_the_row(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    estimate_now(&slot);
+    slot_case_estimate_last(&slot, 3);
+    slot.past[22].has_index = false;
+    assert_non_null(slot_case_judge(&slot, DS_RULE_estimates_3));
+    slot.past[23].method = DS_METHOD_on_site; /* An actual reading does. */
+    assert_null(slot_case_judge(&slot, DS_RULE_estimates_3));
+}
+
+static void disagree__the_widest_pair_of_three_is_reported(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_second(&slot)->index = 1025;
+    slot_case_second(&slot)->index = 1017;
+    const struct ds_finding *finding = slot_case_judge(&slot, DS_RULE_readings_disagree);
+    assert_int_equal(finding->risk_fen, 2400); /* 8 m3 */
+    assert_int_equal(finding->input[0].value, 1017);
+    assert_int_equal(finding->input[1].value, 1025);
+    assert_int_equal(finding->input[3].value, 25000);
+}
+
+static void disagree__of_two_equal_pairs_that_with_the_preferred_readings_is_reported(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_second(&slot)->index = 1025;
+    struct ds_candidate *third = slot_case_second(&slot);
+    third->index = 1015; /* 5 from the first, 10 from the second. */
+    struct ds_candidate *fourth = slot_case_second(&slot);
+    fourth->index = 1025;
+    fourth->instant_ms += 1;
+    const struct ds_finding *finding = slot_case_judge(&slot, DS_RULE_readings_disagree);
+    assert_true(ds_id_equal(&finding->op, &fourth->op));
+    assert_int_equal(finding->input[1].value, 1015);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +318,9 @@ int main(void)
         cmocka_unit_test(condition__a_broken_meter_is_sampled_and_an_unread_dial_noted),
         cmocka_unit_test(condition__the_gravest_of_several_is_reported),
         cmocka_unit_test(many__candidates_beyond_the_limit_are_not_looked_at),
+        cmocka_unit_test(estimates_3__periods_without_an_index_do_not_break_the_row),
+        cmocka_unit_test(disagree__the_widest_pair_of_three_is_reported),
+        cmocka_unit_test(disagree__of_two_equal_pairs_that_with_the_preferred_readings_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -410,6 +410,38 @@ static void unknown_predecessor__a_first_period_is_noted_and_a_lost_one_sampled(
     assert_null(slot_case_judge(&slot, DS_RULE_unknown_predecessor));
 }
 
+static void stopped_2__an_estimated_zero_now_is_not(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_last(&slot)->consumption_l = 0;
+    slot.candidate[0].method = DS_METHOD_estimate;
+    assert_null(at_index(&slot, DS_RULE_stopped_2, 1000));
+    slot.candidate[0].method = DS_METHOD_card;
+    assert_non_null(at_index(&slot, DS_RULE_stopped_2, 1000));
+}
+
+static void stopped_2__periods_without_an_index_are_passed_over(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_last(&slot)->has_index = false;
+    slot.past[22].consumption_l = 0;
+    slot.past[22].final_index = 1000;
+    assert_non_null(at_index(&slot, DS_RULE_stopped_2, 1000));
+}
+
+static void commercial_drop__the_missing_volume_is_at_risk(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot.meter.account_class = DS_CLASS_commercial;
+    assert_int_equal(at_index(&slot, DS_RULE_commercial_drop, 1004)->risk_fen, 4800);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +473,9 @@ int main(void)
         cmocka_unit_test(beyond_dial__one_digit_too_many_is_held),
         cmocka_unit_test(beyond_dial__a_first_reading_is_judged_too),
         cmocka_unit_test(unknown_predecessor__a_first_period_is_noted_and_a_lost_one_sampled),
+        cmocka_unit_test(stopped_2__an_estimated_zero_now_is_not),
+        cmocka_unit_test(stopped_2__periods_without_an_index_are_passed_over),
+        cmocka_unit_test(commercial_drop__the_missing_volume_is_at_risk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

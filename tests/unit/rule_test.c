@@ -74,6 +74,14 @@ static void apply__severity_and_switch_are_the_stations(void **state)
     ds_rule_table_apply(&table, &setting);
     assert_int_equal(table.rule[DS_RULE_expired_meter].severity, DS_SEVERITY_sample);
     assert_false(table.rule[DS_RULE_expired_meter].enabled);
+    DS_SET(&setting, rule_setting, severity, DS_SEVERITY_note);
+    ds_rule_table_apply(&table, &setting);
+    assert_int_equal(table.rule[DS_RULE_expired_meter].severity, DS_SEVERITY_note);
+    DS_SET(&setting, rule_setting, severity, DS_SEVERITY_hold);
+    ds_rule_table_apply(&table, &setting);
+    assert_int_equal(table.rule[DS_RULE_expired_meter].severity, DS_SEVERITY_hold);
+    DS_SET(&setting, rule_setting, severity, DS_SEVERITY_sample);
+    ds_rule_table_apply(&table, &setting);
     DS_SET(&setting, rule_setting, severity, 4); /* No such severity: the old one stays. */
     DS_SET(&setting, rule_setting, enabled, 1);
     ds_rule_table_apply(&table, &setting);

@@ -1,27 +1,6 @@
 #include "tests/support/slot_case.h"
 #include "tests/support/test.h"
 
-/* Consumption of the case's first candidate. */
-static struct ds_consumption consume(struct slot_case *slot)
-{
-    struct ds_expected expected;
-    struct ds_consumption out;
-    const struct ds_rule_input *input = &slot->input;
-    ds_expected_use(&slot->meter, &slot->rules, slot->past, input->past_count, input->period,
-                    slot->candidate[0].instant_ms, &expected);
-    const struct ds_volume_input volume = {
-        .meter = &slot->meter,
-        .rules = &slot->rules,
-        .past = slot->past,
-        .past_count = input->past_count,
-        .swaps = slot->swap,
-        .swap_count = input->swap_count,
-        .expected = &expected,
-    };
-    ds_consumption(&volume, &slot->candidate[0], &out);
-    return out;
-}
-
 /* The home expects 20 m3, so five times that is 100 counts; its dial has 5 digits. */
 static const struct {
     const char *name;
@@ -51,7 +30,7 @@ static void consumption__on_one_dial(void **state)
         slot_case_init(&slot);
         slot_case_last(&slot)->final_index = on_one_dial[i].previous;
         slot.candidate[0].index = on_one_dial[i].index;
-        struct ds_consumption out = consume(&slot);
+        struct ds_consumption out = slot_case_consume(&slot);
         if (out.kind != on_one_dial[i].kind || out.volume_l != on_one_dial[i].volume_l) {
             fail_msg("%s: %s %lld", on_one_dial[i].name, ds_volume_kind_name(out.kind),
                      (long long)out.volume_l);
@@ -72,11 +51,11 @@ static void passing_zero__half_the_dial_passes_and_one_more_does_not(void **stat
     slot.meter.dial_digits = 2; /* 100 counts: half are 50, five times the expected is 100. */
     slot_case_last(&slot)->final_index = 90;
     slot.candidate[0].index = 40;
-    struct ds_consumption out = consume(&slot);
+    struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_passing_zero);
     assert_int_equal(out.volume_l, 50000);
     slot.candidate[0].index = 41;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_reversed);
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_reversed);
 }
 
 static void passing_zero__without_an_expected_use_it_is_not_credible(void **state)
@@ -88,9 +67,9 @@ static void passing_zero__without_an_expected_use_it_is_not_credible(void **stat
     slot.past[0].has_volume = false;
     slot.past[0].final_index = 99990;
     slot.candidate[0].index = 3;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_reversed);
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_reversed);
     slot.meter.yearly_l = 200000;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_passing_zero);
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_passing_zero);
 }
 
 static void passing_zero__its_limits_are_the_stations(void **state)
@@ -100,9 +79,9 @@ static void passing_zero__its_limits_are_the_stations(void **state)
     slot_case_init(&slot);
     slot_case_last(&slot)->final_index = 99990;
     slot.candidate[0].index = 50; /* 60 m3, three times the expected. */
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_passing_zero);
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_passing_zero);
     slot.rules.rule[DS_RULE_passing_zero].limit_1 = 299;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_reversed);
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_reversed);
 }
 
 static void consumption__unit_and_multiplier_make_litres(void **state)
@@ -112,7 +91,7 @@ static void consumption__unit_and_multiplier_make_litres(void **state)
     slot_case_init(&slot);
     slot.meter.unit_l = 100;
     slot.meter.multiplier = 30;
-    assert_int_equal(consume(&slot).volume_l, 20 * 100 * 30);
+    assert_int_equal(slot_case_consume(&slot).volume_l, 20 * 100 * 30);
 }
 
 static void consumption__without_an_index_there_is_none(void **state)
@@ -121,7 +100,7 @@ static void consumption__without_an_index_there_is_none(void **state)
     static struct slot_case slot;
     slot_case_init(&slot);
     slot.candidate[0].has_index = false;
-    struct ds_consumption out = consume(&slot);
+    struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_no_index);
     assert_false(out.billable);
     assert_int_equal(out.final_index, 1000);
@@ -133,7 +112,7 @@ static void consumption__a_start_bills_nothing_and_is_the_next_ones_previous(voi
     static struct slot_case slot;
     slot_case_init(&slot);
     slot.input.past_count = 0;
-    struct ds_consumption out = consume(&slot);
+    struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_no_predecessor);
     assert_int_equal(out.volume_l, 0);
     assert_int_equal(out.final_index, 1020);
@@ -147,7 +126,7 @@ static void consumption__periods_without_an_index_are_passed_over(void **state)
     slot_case_init(&slot);
     slot_case_last(&slot)->has_index = false;
     slot.past[22].final_index = 970;
-    struct ds_consumption out = consume(&slot);
+    struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.volume_l, 50000);
     assert_int_equal(out.days, 62);
 }
@@ -160,247 +139,13 @@ static void consumption__a_decided_volume_is_taken_as_it_is(void **state)
     slot.candidate[0].decided = true;
     slot.candidate[0].has_volume = true;
     slot.candidate[0].volume_l = 17500;
-    struct ds_consumption out = consume(&slot);
+    struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_agreed);
     assert_int_equal(out.volume_l, 17500);
     assert_int_equal(out.final_index, 1020);
     assert_true(out.billable);
     slot.candidate[0].has_index = false;
-    assert_int_equal(consume(&slot).final_index, 1000);
-}
-
-/* ---- Swaps ----------------------------------------------------------------------------------- */
-
-/* One swap ten days before the reading: old dial ends at 1012, new one starts at 3. */
-static void add_swap(struct slot_case *slot)
-{
-    slot->swap[0] = (struct ds_swap_seen){
-        .instant_ms = slot->candidate[0].instant_ms - INT64_C(864000000),
-        .old_final_index = 1012,
-        .new_initial_index = 3,
-    };
-    slot->input.swap_count = 1;
-    slot->candidate[0].index = 11;
-}
-
-static void swap__both_dials_are_added(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_swap);
-    assert_int_equal(out.volume_l, 12000 + 8000);
-    assert_int_equal(out.leg_count, 2);
-    assert_int_equal(out.final_index, 11);
-    assert_true(out.swapped);
-    assert_true(out.billable);
-}
-
-static void swap__each_dial_has_its_own_litres(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot.swap[0].new_unit_l = 100;
-    slot.swap[0].new_dial_digits = 7;
-    slot.candidate[0].index = 83;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_swap);
-    assert_int_equal(out.volume_l, 12000 + 8000);
-    slot.candidate[0].index = 9999999; /* Seven digits now fit. */
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_swap);
-    slot.candidate[0].index = 10000000;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_unknown);
-}
-
-static void swap__two_in_one_period_are_three_legs(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot.swap[1] = slot.swap[0];
-    slot.swap[1].instant_ms += 1000;
-    slot.swap[1].old_final_index = 5;
-    slot.swap[1].new_initial_index = 700;
-    slot.input.swap_count = 2;
-    slot.candidate[0].index = 706;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_swap);
-    assert_int_equal(out.volume_l, 12000 + 2000 + 6000);
-    assert_int_equal(out.leg_count, 3);
-}
-
-static void swap__a_reading_before_it_is_billed_up_to_the_swap(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot.swap[0].instant_ms = slot.candidate[0].instant_ms + 1;
-    slot.candidate[0].index = 1009;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_swap);
-    assert_int_equal(out.volume_l, 12000);
-    assert_int_equal(out.final_index, 3);
-}
-
-static void swap__the_old_dial_may_pass_zero_before_it_goes(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot_case_last(&slot)->final_index = 99995;
-    slot.swap[0].old_final_index = 7;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_passing_zero);
-    assert_int_equal(out.volume_l, 12000 + 8000);
-}
-
-static void swap__a_dial_below_its_own_start_is_reversed(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot.candidate[0].index = 2;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_reversed);
-    assert_int_equal(out.why, DS_WHY_swap_below_previous);
-    assert_false(out.billable);
-    add_swap(&slot);
-    slot.swap[0].old_final_index = 999;
-    out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_reversed);
-    assert_int_equal(out.why, DS_WHY_below_previous);
-}
-
-static void swap__an_index_beyond_its_dial_is_named(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot.swap[0].old_final_index = 100000;
-    assert_int_equal(consume(&slot).why, DS_WHY_swap_index_too_long);
-    add_swap(&slot);
-    slot.swap[0].new_dial_digits = 1;
-    slot.swap[0].new_initial_index = 10;
-    slot.candidate[0].index = 9;
-    assert_int_equal(consume(&slot).why, DS_WHY_swap_index_too_long);
-    slot.swap[0].new_initial_index = 9;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_swap);
-}
-
-static void swap__a_slot_without_an_index_leaves_it_to_the_next(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    add_swap(&slot);
-    slot.candidate[0].has_index = false;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_no_index);
-    assert_int_equal(out.volume_l, 0);
-}
-
-/* ---- Estimates before ------------------------------------------------------------------------ */
-
-/* The last actual index is 960, then two estimates of 20 m3: 980 and 1000. */
-static const struct {
-    const char *name;
-    int64_t index;
-    enum ds_volume_kind kind;
-    int64_t volume_l;
-    int64_t rebilled_l;
-} after_estimates[] = {
-    {"above the estimate", 1001, DS_VOLUME_plain, 1000, 0},
-    {"as estimated", 1000, DS_VOLUME_plain, 0, 0},
-    {"one below", 999, DS_VOLUME_over_estimate, -1000, 39000},
-    {"below the first estimate too", 965, DS_VOLUME_over_estimate, -35000, 5000},
-    {"at the last actual reading", 960, DS_VOLUME_over_estimate, -40000, 0},
-    {"below the last actual reading", 959, DS_VOLUME_reversed, -41000, 0},
-};
-
-static void over_estimate__the_volume_since_the_last_actual_is_rebilled(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < DS_COUNT(after_estimates); i++) {
-        static struct slot_case slot;
-        slot_case_init(&slot);
-        slot_case_estimate_last(&slot, 2);
-        slot.candidate[0].index = after_estimates[i].index;
-        struct ds_consumption out = consume(&slot);
-        if (out.kind != after_estimates[i].kind || out.volume_l != after_estimates[i].volume_l) {
-            fail_msg("%s: %s %lld", after_estimates[i].name, ds_volume_kind_name(out.kind),
-                     (long long)out.volume_l);
-        }
-        assert_int_equal(out.rebilled_l, after_estimates[i].rebilled_l);
-        assert_int_equal(out.billed_l, out.kind == DS_VOLUME_over_estimate ? 40000 : 0);
-    }
-}
-
-static void over_estimate__an_actual_predecessor_knows_none(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    slot_case_last(&slot)->has_last_actual = true;
-    slot_case_last(&slot)->last_actual_index = 960;
-    slot.candidate[0].index = 999;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_reversed);
-}
-
-static void over_estimate__what_was_billed_is_what_counts(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    slot_case_estimate_last(&slot, 2);
-    slot.past[22].consumption_l = 19500; /* Billed otherwise than the index says. */
-    slot.candidate[0].index = 990;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.billed_l, 39500);
-    assert_int_equal(out.volume_l, 30000 - 39500);
-    slot.past[22].has_volume = false; /* Not known: the indexes tell. */
-    assert_int_equal(consume(&slot).billed_l, 40000);
-}
-
-static void over_estimate__it_is_seen_across_zero(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    slot_case_estimate_last(&slot, 2);
-    slot_case_last(&slot)->last_actual_index = 99975;
-    slot_case_last(&slot)->final_index = 15; /* The estimates have passed zero ... */
-    slot.candidate[0].index = 99990;         /* ... and the dial has not. */
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_over_estimate);
-    assert_int_equal(out.rebilled_l, 15000);
-    slot.candidate[0].index = 5; /* Both have. */
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_over_estimate);
-    assert_int_equal(consume(&slot).rebilled_l, 30000);
-    slot.candidate[0].index = 16;
-    assert_int_equal(consume(&slot).kind, DS_VOLUME_plain);
-}
-
-static void over_estimate__a_swap_may_show_it(void **state)
-{
-    (void)state;
-    static struct slot_case slot;
-    slot_case_init(&slot);
-    slot_case_estimate_last(&slot, 2);
-    add_swap(&slot);
-    slot.swap[0].old_final_index = 970;
-    struct ds_consumption out = consume(&slot);
-    assert_int_equal(out.kind, DS_VOLUME_over_estimate);
-    assert_int_equal(out.rebilled_l, 10000 + 8000);
-    assert_int_equal(out.volume_l, 18000 - 40000);
+    assert_int_equal(slot_case_consume(&slot).final_index, 1000);
 }
 
 /* ---- Sizes ----------------------------------------------------------------------------------- */
@@ -414,11 +159,11 @@ static void size__the_largest_volume_passes_and_a_litre_more_does_not(void **sta
     slot.meter.unit_l = 10000;
     slot_case_last(&slot)->final_index = 0;
     slot.candidate[0].index = INT64_C(100000000000);
-    struct ds_consumption out = consume(&slot);
+    struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_plain);
     assert_int_equal(out.volume_l, DS_VOLUME_MAX_L);
     slot.candidate[0].index++;
-    out = consume(&slot);
+    out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_unknown);
     assert_int_equal(out.why, DS_WHY_volume_too_large);
     assert_int_equal(out.volume_l, 0);
@@ -435,13 +180,13 @@ static void size__the_widest_meter_does_not_overflow(void **state)
     slot.meter.multiplier = DS_MULTIPLIER_MAX;
     slot_case_last(&slot)->final_index = 0;
     slot.candidate[0].index = INT64_C(999999999999);
-    assert_int_equal(consume(&slot).why, DS_WHY_volume_too_large);
+    assert_int_equal(slot_case_consume(&slot).why, DS_WHY_volume_too_large);
     slot.candidate[0].index = 1000;
-    assert_int_equal(consume(&slot).volume_l, DS_VOLUME_MAX_L);
+    assert_int_equal(slot_case_consume(&slot).volume_l, DS_VOLUME_MAX_L);
     slot.candidate[0].index = INT64_MAX;
-    assert_int_equal(consume(&slot).why, DS_WHY_index_too_long);
+    assert_int_equal(slot_case_consume(&slot).why, DS_WHY_index_too_long);
     slot.candidate[0].index = -1;
-    assert_int_equal(consume(&slot).why, DS_WHY_index_too_long);
+    assert_int_equal(slot_case_consume(&slot).why, DS_WHY_index_too_long);
 }
 
 static void dial__digits_are_clamped_and_default_to_five(void **state)
@@ -459,7 +204,7 @@ static void dial__a_reading_at_the_instant_of_a_swap_stands_on_the_new_one(void 
     (void)state;
     static struct slot_case slot;
     slot_case_init(&slot);
-    add_swap(&slot);
+    slot_case_add_swap(&slot);
     slot.swap[0].new_dial_digits = 8;
     slot.swap[0].new_unit_l = 10;
     int64_t instant = slot.swap[0].instant_ms;
@@ -470,6 +215,35 @@ static void dial__a_reading_at_the_instant_of_a_swap_stands_on_the_new_one(void 
     assert_int_equal(dial.unit_l, 10);
     assert_int_equal(dial.digits, 8);
     assert_int_equal(dial.swap_count, 1);
+}
+
+static void size__the_most_negative_volume_passes_and_a_litre_less_does_not(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot.meter.dial_digits = 12;
+    slot.meter.unit_l = 10000;
+    slot_case_last(&slot)->final_index = INT64_C(100000000000);
+    slot.candidate[0].index = 0;
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_reversed);
+    assert_int_equal(slot_case_consume(&slot).volume_l, -DS_VOLUME_MAX_L);
+    slot_case_last(&slot)->final_index++;
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_unknown);
+}
+
+static void size__units_and_multipliers_beyond_their_limits_count_as_the_limit(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot.candidate[0].index = 1001;
+    slot.meter.unit_l = DS_UNIT_L_MAX + 1;
+    slot.meter.multiplier = DS_MULTIPLIER_MAX + 1;
+    assert_int_equal(slot_case_consume(&slot).volume_l, (int64_t)DS_UNIT_L_MAX * DS_MULTIPLIER_MAX);
+    slot.meter.unit_l = -1;
+    slot.meter.multiplier = -1;
+    assert_int_equal(slot_case_consume(&slot).volume_l, DS_UNIT_L_DEFAULT);
 }
 
 int main(void)
@@ -484,23 +258,12 @@ int main(void)
         cmocka_unit_test(consumption__a_start_bills_nothing_and_is_the_next_ones_previous),
         cmocka_unit_test(consumption__periods_without_an_index_are_passed_over),
         cmocka_unit_test(consumption__a_decided_volume_is_taken_as_it_is),
-        cmocka_unit_test(swap__both_dials_are_added),
-        cmocka_unit_test(swap__each_dial_has_its_own_litres),
-        cmocka_unit_test(swap__two_in_one_period_are_three_legs),
-        cmocka_unit_test(swap__a_reading_before_it_is_billed_up_to_the_swap),
-        cmocka_unit_test(swap__the_old_dial_may_pass_zero_before_it_goes),
-        cmocka_unit_test(swap__a_dial_below_its_own_start_is_reversed),
-        cmocka_unit_test(swap__an_index_beyond_its_dial_is_named),
-        cmocka_unit_test(swap__a_slot_without_an_index_leaves_it_to_the_next),
-        cmocka_unit_test(over_estimate__the_volume_since_the_last_actual_is_rebilled),
-        cmocka_unit_test(over_estimate__an_actual_predecessor_knows_none),
-        cmocka_unit_test(over_estimate__what_was_billed_is_what_counts),
-        cmocka_unit_test(over_estimate__it_is_seen_across_zero),
-        cmocka_unit_test(over_estimate__a_swap_may_show_it),
         cmocka_unit_test(size__the_largest_volume_passes_and_a_litre_more_does_not),
         cmocka_unit_test(size__the_widest_meter_does_not_overflow),
         cmocka_unit_test(dial__digits_are_clamped_and_default_to_five),
         cmocka_unit_test(dial__a_reading_at_the_instant_of_a_swap_stands_on_the_new_one),
+        cmocka_unit_test(size__the_most_negative_volume_passes_and_a_litre_less_does_not),
+        cmocka_unit_test(size__units_and_multipliers_beyond_their_limits_count_as_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
