@@ -99,11 +99,12 @@ static int64_t site_now_ms(void *context)
 {
     const struct ds_site *site = context;
     const struct ds_clock machine = ds_clock_system();
+    const int64_t shift_ms = site->clock_shift_ms;
 
-    if (site->clock_from_ms == 0) {
+    if (shift_ms == 0) {
         return machine.now_ms(machine.context);
     }
-    return site->clock_from_ms + machine.monotonic_ms(machine.context) - site->clock_base_ms;
+    return shift_ms + machine.monotonic_ms(machine.context);
 }
 
 static int64_t site_monotonic_ms(void *context)
@@ -112,6 +113,22 @@ static int64_t site_monotonic_ms(void *context)
 
     (void)context;
     return machine.monotonic_ms(machine.context);
+}
+
+enum ds_err ds_site_set_clock(struct ds_site *site, int64_t instant_ms, struct ds_detail *detail)
+{
+    if (!site->sample) {
+        ds_detail_set(detail, "a settable clock is for sample stations only", (const char *)NULL);
+        return DS_ERR_FORBIDDEN;
+    }
+    site->clock_shift_ms = instant_ms - site_monotonic_ms(NULL);
+    return DS_OK;
+}
+
+/* The clock of a station that is being made. */
+static int64_t first_instant(void *context)
+{
+    return *(const int64_t *)context;
 }
 
 /* ---- Stores ---- */
@@ -177,14 +194,19 @@ static enum ds_err save_config(const char *dir, struct ds_detail *detail)
     return err;
 }
 
-static enum ds_err fill(const char *dir, const struct ds_station *station, struct ds_detail *detail)
+static enum ds_err fill(const char *dir, const struct ds_station *station, int64_t clock_ms,
+                        struct ds_detail *detail)
 {
-    const struct ds_clock clock = ds_clock_system();
+    struct ds_clock clock = ds_clock_system();
     const struct ds_random random = ds_random_system();
     struct ds_config config;
     struct ds_server_keys keys;
     struct ds_store *stores[2] = {NULL, NULL};
 
+    if (clock_ms != 0) {
+        clock.now_ms = first_instant;
+        clock.context = &clock_ms;
+    }
     ds_config_default(&config);
     DS_TRY(make_folders(dir, detail));
     DS_TRY(save_config(dir, detail));
@@ -203,18 +225,22 @@ static enum ds_err fill(const char *dir, const struct ds_station *station, struc
     return err;
 }
 
-enum ds_err ds_site_init(const char *dir, const struct ds_station *station,
+enum ds_err ds_site_init(const char *dir, const struct ds_station *station, int64_t clock_ms,
                          struct ds_detail *detail)
 {
     char aside[DS_PATH_MAX];
 
     DS_TRY(ds_crypto_init());
+    if (clock_ms != 0 && DS_GET(station, station, sample, 0) == 0) {
+        ds_detail_set(detail, "a settable clock is for sample stations only", (const char *)NULL);
+        return DS_ERR_FORBIDDEN;
+    }
     if (strlen(dir) >= DS_SITE_PATH_MAX) {
         ds_detail_set(detail, "the folder's path is longer than 511 bytes", (const char *)NULL);
         return DS_ERR_LIMIT;
     }
     DS_TRY(ds_folder_aside(dir, aside, detail));
-    enum ds_err err = fill(aside, station, detail);
+    enum ds_err err = fill(aside, station, clock_ms, detail);
 
     if (err == DS_OK) {
         err = ds_folder_place(aside, dir, detail);
@@ -269,16 +295,7 @@ static enum ds_err read_station(struct ds_site *site, int64_t clock_ms, struct d
     DS_TRY(err);
     site->offset_min = (int32_t)station.offset_min;
     site->sample = DS_GET(&station, station, sample, 0) != 0;
-    if (clock_ms == 0) {
-        return DS_OK;
-    }
-    if (!site->sample) {
-        ds_detail_set(detail, "a settable clock is for sample stations only", (const char *)NULL);
-        return DS_ERR_FORBIDDEN;
-    }
-    site->clock_base_ms = site_monotonic_ms(NULL);
-    site->clock_from_ms = clock_ms;
-    return DS_OK;
+    return clock_ms == 0 ? DS_OK : ds_site_set_clock(site, clock_ms, detail);
 }
 
 static void begin(struct ds_site *site, const struct ds_site_options *options)

@@ -28,17 +28,18 @@ struct ds_site {
     struct ds_store *key_store; /* Customer keys, actors' seeds, codes, users: DIR/keys/store. */
     struct ds_shard shard;      /* Written by the writer thread alone (writer.h). */
     struct ds_id station;
-    int32_t offset_min;    /* The station's time zone, as it was when the site was opened. */
-    bool sample;           /* Marked as made of sample data. */
-    int64_t clock_from_ms; /* --clock: the instant that was when the monotonic clock said ... */
-    int64_t clock_base_ms; /* ... this; 0: the machine's clock. */
+    int32_t offset_min; /* The station's time zone, as it was when the site was opened. */
+    bool sample;        /* Marked as made of sample data. */
+    /* A set clock: its instant minus the monotonic clock; 0: the machine's clock. */
+    _Atomic int64_t clock_shift_ms;
 };
 
 /* Make DIR with everything in it; it may not exist or must be empty (DS_ERR_EXISTS). station needs
  * number, name, offset_min and billing_authority; sample marks it. DIR is made aside and renamed,
- * so that no half station is ever left. */
+ * so that no half station is ever left. clock_ms: the instant at which a sample station begins, 0:
+ * the machine's clock. */
 DS_NODISCARD enum ds_err ds_site_init(const char *dir, const struct ds_station *station,
-                                      struct ds_detail *detail);
+                                      int64_t clock_ms, struct ds_detail *detail);
 
 struct ds_site_options {
     const char *config_path;        /* NULL: DIR/doorstep.ini. */
@@ -52,6 +53,11 @@ DS_NODISCARD enum ds_err ds_site_open(struct ds_site *site, const char *dir,
                                       const struct ds_site_options *options,
                                       struct ds_detail *detail);
 void ds_site_close(struct ds_site *site);
+
+/* Set the clock to an instant, from which it runs on. DS_ERR_FORBIDDEN unless the station is marked
+ * sample. Any thread. */
+DS_NODISCARD enum ds_err ds_site_set_clock(struct ds_site *site, int64_t instant_ms,
+                                           struct ds_detail *detail);
 
 /* Open over stores that the caller made (tests), state and keys: no lock, no settings file, fresh
  * secrets. dir may be NULL; with it, outbox and blobs lie there. create: make the shard first. The
