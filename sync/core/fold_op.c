@@ -82,8 +82,8 @@ enum ds_err ds_fold_unlink(struct ds_fold *fold, enum ds_link kind, const struct
 
 enum ds_err ds_fold_tell(struct ds_fold *fold, const struct ds_told *told)
 {
-    if (told->verdict == DS_VERDICT_applied) {
-        return DS_OK;
+    if (told->verdict == DS_VERDICT_applied && !fold->released) {
+        return DS_OK; /* A released op had a verdict: it is told anew. */
     }
     struct ds_verdict *row = DS_FOLD_NEW(fold, struct ds_verdict);
     if (row == NULL) {
