@@ -223,6 +223,9 @@ static void estimate__the_mean_counts_estimates_as_part_of_what_corrects_them(vo
     slot.past[5].consumption_l = 90000;
     assert_int_equal(estimate(&slot, DS_ESTIMATE_mean_of_3_actual, 0, &out), DS_OK);
     assert_int_equal(out.volume_l, 20000); /* (20 + 20 + 40) over four months. */
+    slot.past[1].days = 62;
+    assert_int_equal(estimate(&slot, DS_ESTIMATE_mean_of_3_actual, 0, &out), DS_OK);
+    assert_int_equal(out.volume_l, 16000); /* ... over five. */
 }
 
 static void estimate__what_it_lacks_is_refused(void **state)

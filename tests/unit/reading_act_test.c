@@ -363,6 +363,17 @@ static void expired__an_interval_of_one_instant_tells_the_day(void **state)
     assert_non_null(slot_case_judge(&slot, DS_RULE_expired_meter));
 }
 
+static void equal_index__a_number_that_came_from_elsewhere_is_not_copied(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    come_from(&slot, 60000);
+    slot.before.index = 1020;
+    slot.candidate[0].method = DS_METHOD_remote;
+    assert_null(slot_case_judge(&slot, DS_RULE_equal_index));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +400,7 @@ int main(void)
         cmocka_unit_test(expired__the_last_day_passes_and_the_next_is_noted),
         cmocka_unit_test(expired__a_meter_that_was_just_swapped_is_not),
         cmocka_unit_test(expired__an_interval_of_one_instant_tells_the_day),
+        cmocka_unit_test(equal_index__a_number_that_came_from_elsewhere_is_not_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,23 @@ static void disagree__of_two_equal_pairs_that_with_the_preferred_readings_is_rep
     assert_int_equal(finding->input[1].value, 1015);
 }
 
+static void disagree__at_each_limit_alone_two_readings_still_agree(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot.candidate[0].index = 1019;
+    slot_case_second(&slot)->index = 1020;
+    slot.rules.rule[DS_RULE_readings_disagree].limit_2 = 0;
+    assert_null(slot_case_judge(&slot, DS_RULE_readings_disagree)); /* Just 1 m3. */
+    slot.rules.rule[DS_RULE_readings_disagree].limit_1 = 999;
+    assert_non_null(slot_case_judge(&slot, DS_RULE_readings_disagree));
+    slot.rules.rule[DS_RULE_readings_disagree].limit_2 = 5; /* Just 5 % of 20 m3. */
+    assert_null(slot_case_judge(&slot, DS_RULE_readings_disagree));
+    slot.rules.rule[DS_RULE_readings_disagree].limit_2 = 4;
+    assert_non_null(slot_case_judge(&slot, DS_RULE_readings_disagree));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +338,7 @@ int main(void)
         cmocka_unit_test(estimates_3__periods_without_an_index_do_not_break_the_row),
         cmocka_unit_test(disagree__the_widest_pair_of_three_is_reported),
         cmocka_unit_test(disagree__of_two_equal_pairs_that_with_the_preferred_readings_is_reported),
+        cmocka_unit_test(disagree__at_each_limit_alone_two_readings_still_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

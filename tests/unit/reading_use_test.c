@@ -442,6 +442,31 @@ static void commercial_drop__the_missing_volume_is_at_risk(void **state)
     assert_int_equal(at_index(&slot, DS_RULE_commercial_drop, 1004)->risk_fen, 4800);
 }
 
+static void spike__a_period_without_an_index_between_estimates_is_passed_over(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_estimate_last(&slot, 3);
+    slot.past[21].consumption_l = 90000; /* Far too much was estimated before the gap. */
+    slot.past[22].has_index = false;
+    assert_non_null(at_index(&slot, DS_RULE_spike, 1020));
+    assert_int_equal(ds_findings_of(&slot.out, DS_RULE_spike)->input[0].value, 130000);
+}
+
+static void meter_drift__at_the_share_of_the_movement_it_is_still_none(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    add_card(&slot);
+    slot.rules.rule[DS_RULE_meter_drift].limit_2 = 10;
+    slot.candidate[0].purchased_l = 550000 - 2500; /* 17.5 m3 sold, 20 moved. */
+    assert_non_null(at_index(&slot, DS_RULE_meter_drift, 1020));
+    slot.candidate[0].purchased_l = 550000 - 2000;
+    assert_null(at_index(&slot, DS_RULE_meter_drift, 1020));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +501,8 @@ int main(void)
         cmocka_unit_test(stopped_2__an_estimated_zero_now_is_not),
         cmocka_unit_test(stopped_2__periods_without_an_index_are_passed_over),
         cmocka_unit_test(commercial_drop__the_missing_volume_is_at_risk),
+        cmocka_unit_test(spike__a_period_without_an_index_between_estimates_is_passed_over),
+        cmocka_unit_test(meter_drift__at_the_share_of_the_movement_it_is_still_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,6 +254,31 @@ static void swap__at_the_very_instant_of_the_reading_the_new_dial_was_read(void 
     assert_int_equal(out.final_index, 11);
 }
 
+static void over_estimate__half_the_dial_passes_and_one_more_does_not(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_estimate_last(&slot, 2);
+    slot_case_last(&slot)->last_actual_index = 100;
+    slot_case_last(&slot)->final_index = 50100;
+    slot.candidate[0].index = 50099;
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_over_estimate);
+    slot_case_last(&slot)->final_index = 50101;
+    assert_int_equal(slot_case_consume(&slot).kind, DS_VOLUME_reversed);
+}
+
+static void over_estimate__periods_without_an_index_billed_nothing(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot_case_estimate_last(&slot, 3);
+    slot.past[22].has_index = false;
+    slot.candidate[0].index = 990;
+    assert_int_equal(slot_case_consume(&slot).billed_l, 40000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +297,8 @@ int main(void)
         cmocka_unit_test(over_estimate__a_swap_may_show_it),
         cmocka_unit_test(over_estimate__an_actual_index_of_zero_counts),
         cmocka_unit_test(swap__at_the_very_instant_of_the_reading_the_new_dial_was_read),
+        cmocka_unit_test(over_estimate__half_the_dial_passes_and_one_more_does_not),
+        cmocka_unit_test(over_estimate__periods_without_an_index_billed_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
