@@ -191,7 +191,8 @@ void ds_put_date(struct ds_builder *builder, struct ds_date date)
 static int64_t local_days(int64_t instant_ms, int32_t offset_min, int64_t *ms_of_day)
 {
     int64_t days = floor_div(instant_ms, MS_PER_DAY);
-    int64_t ms = instant_ms - days * MS_PER_DAY + (int64_t)offset_min * MS_PER_MIN;
+    int64_t rest = instant_ms % MS_PER_DAY; /* Not by days * MS_PER_DAY, which can overflow. */
+    int64_t ms = (rest < 0 ? rest + MS_PER_DAY : rest) + (int64_t)offset_min * MS_PER_MIN;
     int64_t carry = floor_div(ms, MS_PER_DAY);
     *ms_of_day = ms - carry * MS_PER_DAY;
     return days + carry;

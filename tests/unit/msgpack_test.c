@@ -1,3 +1,4 @@
+#include "schema/base/text.h"
 #include "schema/codec/msgpack.h"
 #include "tests/support/prng.h"
 #include "tests/support/test.h"
@@ -498,10 +499,7 @@ static bool other_repack(const msgpack_object *object, unsigned depth, struct ds
     case MSGPACK_OBJECT_STR: {
         struct ds_slice text = {(const uint8_t *)object->via.str.ptr, object->via.str.size};
         ds_mp_put_str(out, text);
-        /* Only ASCII here; UTF-8 has its own test. */
-        for (size_t i = 0; i < text.size; i++) {
-            fine = fine && text.data[i] < 0x80;
-        }
+        fine = ds_utf8_ok(text); /* To msgpack-c a str is any bytes. */
         return fine;
     }
     case MSGPACK_OBJECT_BIN:
@@ -544,19 +542,22 @@ static bool other_scan(const uint8_t *data, size_t size, msgpack_zone *zone)
            memcmp(memory, data, size) == 0;
 }
 
+/* msgpack-c believes a count and asks for gigabytes: it is spared the bytes that could say so. */
+static bool is_bomb(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i + 5 <= size; i++) {
+        if ((data[i] == 0xDD || data[i] == 0xDF) && (data[i + 1] != 0 || data[i + 2] != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void compare(const uint8_t *data, size_t size, msgpack_zone *zone, const char *where)
 {
     struct ds_detail detail = {""};
     bool ours = ds_mp_scan((struct ds_slice){data, size}, &detail) == DS_OK;
-    /* msgpack-c believes a count and reserves gigabytes for it; and its str is any bytes. */
-    if (strstr(detail.text, "announces more") != NULL || strstr(detail.text, "UTF-8") != NULL) {
-        return;
-    }
-    bool ascii = true;
-    for (size_t i = 0; i < size && ours; i++) {
-        ascii = ascii && data[i] < 0xC2;
-    }
-    if (ours != other_scan(data, size, zone) && (ascii || !ours)) {
+    if (!is_bomb(data, size) && ours != other_scan(data, size, zone)) {
         uint8_t text[512];
         struct ds_builder out;
         ds_builder_init(&out, text, sizeof(text));
