@@ -114,7 +114,10 @@ const char *ds_builder_text(struct ds_builder *builder)
 
 void ds_cursor_init(struct ds_cursor *cursor, struct ds_slice bytes)
 {
-    *cursor = (struct ds_cursor){.data = bytes.data, .size = bytes.size, .at = 0, .failed = false};
+    /* The empty slice may have no address, and to that not even 0 may be added. */
+    static const uint8_t nothing;
+    const uint8_t *data = bytes.data == NULL ? &nothing : bytes.data;
+    *cursor = (struct ds_cursor){.data = data, .size = bytes.size, .at = 0, .failed = false};
 }
 
 size_t ds_cursor_left(const struct ds_cursor *cursor)

@@ -222,7 +222,9 @@ static void scan_one(struct scan *scan)
 
 static void scan_value(struct scan *scan, struct ds_slice bytes)
 {
-    *scan = (struct scan){.data = bytes.data, .size = bytes.size};
+    /* The empty slice may have no address, and to that not even 0 may be added. */
+    static const uint8_t nothing;
+    *scan = (struct scan){.data = bytes.data == NULL ? &nothing : bytes.data, .size = bytes.size};
     do {
         scan_one(scan);
     } while (scan->wrong == NULL && scan->depth > 0);

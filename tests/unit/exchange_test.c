@@ -330,6 +330,33 @@ static void message__a_full_arena_is_said_and_nothing_is_overrun(void **state)
     free(samples);
 }
 
+static void message__nothing_at_all_is_refused_by_every_parser(void **state)
+{
+    (void)state;
+    struct bench bench = bench_open(32);
+    struct ds_slice nothing = {NULL, 0};
+    struct ds_request request;
+    struct ds_response response;
+    struct ds_receipt receipt;
+    struct ds_enrol_request enrol_request;
+    struct ds_enrol_answer enrol_answer;
+    struct ds_batch batch;
+    struct ds_entry entry;
+    struct ds_op op;
+    struct ds_cursor cursor;
+    assert_int_equal(ds_request_parse(nothing, &bench.arena, &request, NULL), DS_ERR_DECODE);
+    assert_int_equal(ds_response_parse(nothing, &bench.arena, &response, NULL), DS_ERR_DECODE);
+    assert_int_equal(ds_receipt_parse(nothing, &receipt), DS_ERR_DECODE);
+    assert_int_equal(ds_enrol_request_parse(nothing, &enrol_request), DS_ERR_DECODE);
+    assert_int_equal(ds_enrol_answer_parse(nothing, &enrol_answer), DS_ERR_DECODE);
+    assert_int_equal(ds_batch_parse(nothing, &batch, NULL), DS_ERR_DECODE);
+    assert_int_equal(ds_batch_parse_trusted(nothing, &batch), DS_ERR_DECODE);
+    assert_int_equal(ds_entry_parse(nothing, &entry, NULL), DS_ERR_DECODE);
+    ds_cursor_init(&cursor, nothing);
+    assert_int_equal(ds_op_take(&cursor, &op, NULL), DS_ERR_DECODE);
+    bench_close(&bench);
+}
+
 /* ---- Damage. ---- */
 
 /* A flipped bit may hit an unknown key or a number: then the message is another one, never a
@@ -540,6 +567,7 @@ int main(void)
         cmocka_unit_test(response__lists_hold_as_many_as_their_limits_and_no_more),
         cmocka_unit_test(message__a_payload_above_four_mebibytes_is_refused_unread),
         cmocka_unit_test(message__a_full_arena_is_said_and_nothing_is_overrun),
+        cmocka_unit_test(message__nothing_at_all_is_refused_by_every_parser),
         cmocka_unit_test(message__every_truncation_and_flipped_bit_is_refused_or_harmless),
         cmocka_unit_test(message__unknown_keys_are_skipped_if_they_are_canonical),
         cmocka_unit_test(request__what_is_wrong_is_said_with_its_place),
