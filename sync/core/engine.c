@@ -517,12 +517,13 @@ enum ds_err ds_engine_digest(struct ds_txn *txn, struct ds_hash *digest)
     struct ds_hasher hasher;
     ds_hasher_init(&hasher, (struct ds_slice){NULL, 0}, sizeof(digest->byte));
     ds_hasher_add(&hasher, DS_SLICE_LIT("doorstep digest 1"));
-    for (uint8_t table = DS_TABLE_ROW; table <= DS_TABLE_PACE; table++) {
+    for (unsigned table = DS_TABLE_ROW; table <= DS_TABLE_PACE; table++) {
         struct ds_key key = {.byte = {0}, .size = 1};
         for (;;) {
             struct ds_slice found;
             struct ds_slice value;
-            enum ds_err err = ds_txn_at_or_after(txn, table, ds_key_slice(&key), &found, &value);
+            enum ds_err err =
+                ds_txn_at_or_after(txn, (uint8_t)table, ds_key_slice(&key), &found, &value);
             if (err == DS_ERR_NOT_FOUND) {
                 break;
             }
@@ -530,7 +531,7 @@ enum ds_err ds_engine_digest(struct ds_txn *txn, struct ds_hash *digest)
             uint8_t head[16];
             struct ds_builder builder;
             ds_builder_init(&builder, head, sizeof(head));
-            ds_put_u8(&builder, table);
+            ds_put_u8(&builder, (uint8_t)table);
             ds_put_u32(&builder, (uint32_t)found.size);
             ds_put_u32(&builder, (uint32_t)value.size);
             ds_hasher_add(&hasher, (struct ds_slice){head, builder.used});

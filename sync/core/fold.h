@@ -85,6 +85,14 @@ DS_NODISCARD enum ds_err ds_decide(struct ds_fold *fold, struct ds_told *told);
 DS_NODISCARD enum ds_err ds_fold_released(struct ds_fold *fold,
                                           const struct ds_quarantine_item *item);
 
+/* The scopes that a row belongs to as it stands, ascending. */
+struct ds_scope_list {
+    struct ds_scope *scope; /* Room for DS_ROW_SCOPES_MAX. */
+    size_t count;
+};
+DS_NODISCARD enum ds_err ds_scopes_of_row(struct ds_fold *fold, struct ds_row_state *row,
+                                          struct ds_scope_list *list);
+
 /* Append an export for a consumer. */
 DS_NODISCARD enum ds_err ds_fold_export(struct ds_fold *fold, uint8_t consumer,
                                         enum ds_export_kind kind, const struct ds_id *id,

@@ -76,7 +76,7 @@ struct ds_slot_full {
 DS_NODISCARD enum ds_err ds_slot_load(struct ds_fold *fold, const struct ds_id *meter,
                                       uint8_t register_kind, uint32_t period,
                                       struct ds_slot_full *slot);
-void ds_slot_put(struct ds_builder *builder, const struct ds_slot_full *slot);
+void ds_slot_put(struct ds_builder *b, const struct ds_slot_full *slot);
 DS_NODISCARD enum ds_err ds_slot_parse(struct ds_slice bytes, struct ds_slot_full *slot);
 /* Only the result, for neighbours; cheap. */
 DS_NODISCARD enum ds_err ds_slot_parse_result(struct ds_slice bytes, struct ds_slot_result *result);

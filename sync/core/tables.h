@@ -68,7 +68,7 @@ struct ds_key ds_key_export(uint8_t consumer, uint64_t position, uint32_t ordina
 struct ds_key ds_key_queue(uint8_t type, uint64_t risk_fen, const struct ds_id *id);
 struct ds_key ds_key_cursor(uint8_t consumer);
 /* The smallest key greater than key: the same with a zero byte behind. */
-struct ds_key ds_key_after(struct ds_slice key);
+struct ds_key ds_key_after(struct ds_slice from);
 
 /* Walk the children of a parent, ascending by (order, child). Start with *key from
  * ds_link_first(); DS_ERR_NOT_FOUND at the end. */

@@ -389,16 +389,10 @@ static enum ds_err sign_entry(const struct ds_actor *admin, const struct ds_entr
     return err;
 }
 
-enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
-                           struct ds_entry *entry)
+static enum ds_err append_alone(struct ds_shard *shard, const struct ds_entry *entry)
 {
-    struct ds_signature signature;
     struct ds_group group;
     struct ds_folded folded;
-    entry->admin = admin->device;
-    entry->admin_signature = NULL;
-    DS_TRY(sign_entry(admin, entry, &signature));
-    entry->admin_signature = signature.byte;
     DS_TRY(ds_group_begin(shard, &group));
     enum ds_err err = ds_group_append(shard, &group, entry, &folded, NULL);
     if (err != DS_OK) {
@@ -406,6 +400,18 @@ enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
         return err;
     }
     return ds_group_commit(shard, &group);
+}
+
+enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
+                           const struct ds_entry *entry)
+{
+    struct ds_signature signature;
+    struct ds_entry made = *entry;
+    made.admin = admin->device;
+    made.admin_signature = NULL;
+    DS_TRY(sign_entry(admin, &made, &signature));
+    made.admin_signature = signature.byte;
+    return append_alone(shard, &made);
 }
 
 enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin)

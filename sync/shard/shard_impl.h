@@ -34,7 +34,7 @@ DS_NODISCARD enum ds_err ds_submission_verify(struct ds_txn *txn, struct ds_subm
                                               struct ds_batch *batch, struct ds_detail *detail);
 /* Sign an entry of an administrator and append it. */
 DS_NODISCARD enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
-                                        struct ds_entry *entry);
+                                        const struct ds_entry *entry);
 
 /* Keep a customer key that a handheld made. */
 DS_NODISCARD enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,

@@ -1,0 +1,365 @@
+/* What is added to a slot: readings with their evidence, swaps, visits, decisions. */
+#include "sync/core/slot_impl.h"
+
+#include <string.h>
+
+enum { MINUTE_MS = 60000, DAY_MS = 86400000, DROPPED_MAX = 255 };
+
+/* ---- What happened when: the interval of a claimed instant (sync.md, "Clocks"). ---- */
+static void interval_of(const struct ds_fold *fold, struct ds_candidate *made)
+{
+    const struct ds_batch *batch = fold->batch;
+    uint64_t source = fold->op->source != 0 ? fold->op->source : batch->source;
+    int64_t received = fold->instant_ms;
+    made->has_interval = true;
+    if (batch->boot != 0 && batch->boot == fold->anchor_boot &&
+        fold->op->mono_ms <= fold->anchor_mono_ms &&
+        fold->anchor_mono_ms - fold->op->mono_ms < (uint64_t)received) {
+        /* Same boot: the monotonic clock tells how long ago it was, whatever the wall clock says. */
+        int64_t then = received - (int64_t)(fold->anchor_mono_ms - fold->op->mono_ms);
+        made->earliest_ms = then - MINUTE_MS;
+        made->latest_ms = then;
+        return;
+    }
+    int64_t claimed = made->instant_ms;
+    bool known = source == DS_CLOCK_gps || source == DS_CLOCK_network || source == DS_CLOCK_server;
+    int64_t slack = known ? MINUTE_MS : 10 * (int64_t)MINUTE_MS;
+    bool possible = claimed <= received + slack && claimed >= received - 400 * (int64_t)DAY_MS;
+    made->earliest_ms = possible ? claimed - slack : received - 400 * (int64_t)DAY_MS;
+    made->latest_ms = possible && claimed + slack < received ? claimed + slack : received;
+}
+
+static void candidate_of(struct ds_fold *fold, const struct ds_reading *reading,
+                         struct ds_candidate *made)
+{
+    memset(made, 0, sizeof(*made));
+    made->op = fold->op_id;
+    made->worker = fold->worker;
+    made->order = (int64_t)fold->position;
+    made->instant_ms = reading->instant_ms;
+    made->photo = DS_GET(reading, reading, photo, (struct ds_hash){{0}});
+    made->has_index = DS_HAS(reading, reading, index);
+    made->index = reading->index;
+    made->method = (enum ds_method)reading->method;
+    made->purpose = (enum ds_purpose)DS_GET(reading, reading, purpose, 0);
+    made->condition = (enum ds_condition)DS_GET(reading, reading, condition, 0);
+    made->estimate_method = (enum ds_estimate_method)DS_GET(reading, reading, estimate_method, 0);
+    made->has_position = DS_HAS(reading, reading, lat_e7) && DS_HAS(reading, reading, lon_e7);
+    made->position.lat_e7 = (int32_t)reading->lat_e7;
+    made->position.lon_e7 = (int32_t)reading->lon_e7;
+    made->accuracy_m = reading->accuracy_m;
+    made->mock = DS_GET(reading, reading, mock, 0) == 1;
+    made->has_card = DS_HAS(reading, reading, purchased_l) && DS_HAS(reading, reading, remaining_l);
+    made->purchased_l = reading->purchased_l;
+    made->remaining_l = reading->remaining_l;
+    if (fold->actor == DS_ACTOR_handheld) {
+        interval_of(fold, made);
+    }
+}
+
+/* The same device's previous reading on site, then this one in its place. */
+static enum ds_err pace(struct ds_fold *fold, const struct ds_id *meter, struct ds_candidate *made,
+                        struct ds_reader_before *before)
+{
+    if (fold->actor != DS_ACTOR_handheld || made->method != DS_METHOD_on_site) {
+        return DS_OK;
+    }
+    enum { ROOM = 128 };
+    uint8_t bytes[ROOM];
+    struct ds_slice value;
+    struct ds_slice key = DS_SLICE_OF(fold->device.byte);
+    enum ds_err err = ds_txn_get(fold->txn, DS_TABLE_PACE, key, &value);
+    if (err == DS_OK) {
+        struct ds_cursor c;
+        ds_cursor_init(&c, value);
+        uint8_t flags = ds_take_u8(&c);
+        before->meter = ds_take_id(&c);
+        before->instant_ms = (int64_t)ds_take_u64(&c);
+        before->index = (int64_t)ds_take_u64(&c);
+        before->position.lat_e7 = (int32_t)ds_take_u32(&c);
+        before->position.lon_e7 = (int32_t)ds_take_u32(&c);
+        before->accuracy_m = (int64_t)ds_take_u64(&c);
+        before->cabinet = ds_take_u64(&c);
+        before->photo = ds_take_hash(&c);
+        before->has_index = (flags & 1) != 0;
+        before->has_position = (flags & 2) != 0;
+        if (ds_cursor_end(&c) != DS_OK) {
+            return DS_ERR_INTEGRITY;
+        }
+        made->before = before;
+    } else if (err != DS_ERR_NOT_FOUND) {
+        return err;
+    }
+    struct ds_meter *facts = DS_FOLD_NEW(fold, struct ds_meter);
+    if (facts == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_slot_load_or_empty(fold, DS_REC_meter, meter, facts, sizeof(*facts)));
+    struct ds_builder b;
+    ds_builder_init(&b, bytes, sizeof(bytes));
+    ds_put_u8(&b, (uint8_t)(made->has_index | made->has_position << 1));
+    ds_put_id(&b, meter);
+    ds_put_u64(&b, (uint64_t)made->instant_ms);
+    ds_put_u64(&b, (uint64_t)made->index);
+    ds_put_u32(&b, (uint32_t)made->position.lat_e7);
+    ds_put_u32(&b, (uint32_t)made->position.lon_e7);
+    ds_put_u64(&b, (uint64_t)made->accuracy_m);
+    ds_put_u64(&b, DS_HAS(facts, meter, cabinet) ? ds_cabinet_key(facts->cabinet) : 0);
+    ds_put_hash(&b, &made->photo);
+    struct ds_slice made_bytes;
+    DS_TRY(ds_builder_end(&b, &made_bytes));
+    return ds_txn_put(fold->txn, DS_TABLE_PACE, key, made_bytes);
+}
+
+/* Room for one more: beyond the limit the least ranked one goes (it stays in the journal). */
+static size_t make_room(struct ds_slot_full *slot, const struct ds_candidate *made)
+{
+    if (slot->count < DS_SLOT_CANDIDATES_MAX) {
+        return slot->count++;
+    }
+    const struct ds_precedence *precedence = ds_precedence_default();
+    size_t least = 0;
+    for (size_t i = 1; i < slot->count; i++) {
+        if (ds_candidate_compare(&slot->candidates[i], &slot->candidates[least], precedence) > 0) {
+            least = i;
+        }
+    }
+    slot->dropped = (uint8_t)(slot->dropped < DROPPED_MAX ? slot->dropped + 1 : DROPPED_MAX);
+    bool worse = ds_candidate_compare(made, &slot->candidates[least], precedence) > 0;
+    return worse ? SIZE_MAX : least;
+}
+
+static enum ds_err remember_dial(struct ds_fold *fold, struct ds_slot_full *slot)
+{
+    if (slot->start_digits != 0) {
+        return DS_OK;
+    }
+    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
+    if (meter == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_slot_load_or_empty(fold, DS_REC_meter, &slot->meter, meter, sizeof(*meter)));
+    slot->start_digits = (uint8_t)DS_GET(meter, meter, dial_digits, DS_DIAL_DIGITS_DEFAULT);
+    slot->start_unit_l = DS_GET(meter, meter, unit_l, DS_UNIT_L_DEFAULT);
+    return DS_OK;
+}
+
+enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *reading,
+                                const struct ds_id *meter)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_candidate *made = DS_FOLD_NEW(fold, struct ds_candidate);
+    struct ds_reader_before *before = DS_FOLD_NEW(fold, struct ds_reader_before);
+    if (slot == NULL || made == NULL || before == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    uint8_t register_kind =
+        (uint8_t)DS_GET(reading, reading, register_kind, DS_REGISTER_mechanical);
+    DS_TRY(ds_slot_load(fold, meter, register_kind, (uint32_t)reading->period, slot));
+    candidate_of(fold, reading, made);
+    DS_TRY(pace(fold, meter, made, before));
+    DS_TRY(remember_dial(fold, slot));
+    size_t at = make_room(slot, made);
+    if (at != SIZE_MAX) {
+        slot->candidates[at] = *made;
+        if (made->before != NULL) {
+            slot->before[at] = *before;
+            slot->candidates[at].before = &slot->before[at];
+        }
+    }
+    DS_TRY(ds_slot_recompute_from(fold, slot));
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+/* Later slots start on the new dial, up to the next swap. */
+static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *slot,
+                              const struct ds_swap_seen *swap)
+{
+    uint32_t period = slot->period;
+    size_t swaps = 0;
+    for (size_t i = 0; i < DS_SLOT_PAST_MAX && swaps == 0; i++) {
+        period++;
+        enum ds_err err = ds_slot_period_after(fold, &slot->meter, slot->register_kind, &period);
+        if (err == DS_ERR_NOT_FOUND) {
+            break;
+        }
+        DS_TRY(err);
+        size_t mark = ds_arena_mark(fold->arena);
+        struct ds_slot_full *next = DS_FOLD_NEW(fold, struct ds_slot_full);
+        if (next == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        DS_TRY(ds_slot_load(fold, &slot->meter, slot->register_kind, period, next));
+        if (swap->new_dial_digits != 0) {
+            next->start_digits = (uint8_t)swap->new_dial_digits;
+        }
+        if (swap->new_unit_l != 0) {
+            next->start_unit_l = swap->new_unit_l;
+        }
+        DS_TRY(ds_slot_store(fold, next));
+        swaps = next->swap_count;
+        ds_arena_rewind(fold->arena, mark);
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
+                             const struct ds_id *meter)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    uint8_t register_kind = (uint8_t)DS_GET(swap, swap, register_kind, DS_REGISTER_mechanical);
+    DS_TRY(ds_slot_load(fold, meter, register_kind, (uint32_t)swap->period, slot));
+    DS_TRY(remember_dial(fold, slot));
+    struct ds_swap_seen seen = {
+        .instant_ms = swap->instant_ms,
+        .old_final_index = swap->old_final_index,
+        .new_initial_index = swap->new_initial_index,
+        .new_dial_digits = (int32_t)DS_GET(swap, swap, new_dial_digits, 0),
+        .new_unit_l = DS_GET(swap, swap, new_unit_l, 0),
+    };
+    if (slot->swap_count < DS_SLOT_SWAPS_MAX) {
+        size_t at = slot->swap_count++;
+        while (at > 0 && slot->swaps[at - 1].instant_ms > seen.instant_ms) {
+            slot->swaps[at] = slot->swaps[at - 1];
+            at--;
+        }
+        slot->swaps[at] = seen;
+    }
+    DS_TRY(ds_slot_store(fold, slot));
+    DS_TRY(move_dials(fold, slot, &seen));
+    DS_TRY(ds_slot_recompute_from(fold, slot));
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter, uint32_t period)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_slot_load(fold, meter, DS_REGISTER_mechanical, period, slot));
+    slot->visit_proven = true;
+    DS_TRY(ds_slot_recompute_from(fold, slot));
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
+                           const struct ds_decision *decision)
+{
+    slot->decided = true;
+    slot->action = (uint8_t)decision->action;
+    slot->decision = fold->op_id;
+    slot->decision_content = slot->content;
+    slot->decision_position = fold->position;
+    slot->decision_instant_ms = decision->instant_ms;
+    slot->decision_has_index = DS_HAS(decision, decision, index);
+    slot->decision_index = decision->index;
+    slot->decision_has_volume = DS_HAS(decision, decision, consumption_l);
+    slot->decision_volume_l = decision->consumption_l;
+    return ds_slot_recompute_from(fold, slot);
+}
+
+enum ds_err ds_slot_open(struct ds_fold *fold, const struct ds_id *meter, uint32_t period)
+{
+    return ds_slot_refresh(fold, meter, DS_REGISTER_mechanical, period);
+}
+
+enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter, uint8_t register_kind,
+                            uint32_t period)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_slot_load(fold, meter, register_kind, period, slot));
+    DS_TRY(remember_dial(fold, slot));
+    DS_TRY(ds_slot_recompute(fold, slot));
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+static enum ds_err move_candidates(struct ds_fold *fold, const struct ds_slot_full *from,
+                                   const struct ds_id *into)
+{
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_slot_load(fold, into, from->register_kind, from->period, slot));
+    DS_TRY(remember_dial(fold, slot));
+    for (size_t i = 0; i < from->count; i++) {
+        size_t at = make_room(slot, &from->candidates[i]);
+        if (at != SIZE_MAX) {
+            slot->candidates[at] = from->candidates[i];
+            slot->before[at] = from->before[i];
+            slot->candidates[at].before =
+                from->candidates[i].before == NULL ? NULL : &slot->before[at];
+        }
+    }
+    slot->visit_proven = slot->visit_proven || from->visit_proven;
+    return ds_slot_recompute_from(fold, slot);
+}
+
+enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
+                                const struct ds_id *into)
+{
+    struct ds_key key = ds_key_slot(from, 0, 0);
+    for (;;) {
+        struct ds_slice found;
+        struct ds_slice value;
+        enum ds_err err =
+            ds_txn_at_or_after(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &found, &value);
+        if (err == DS_ERR_NOT_FOUND ||
+            (err == DS_OK && memcmp(found.data, from->byte, sizeof(from->byte)) != 0)) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        size_t mark = ds_arena_mark(fold->arena);
+        struct ds_cursor cursor;
+        ds_cursor_init(&cursor, found);
+        (void)ds_take_bytes(&cursor, sizeof(from->byte));
+        uint8_t register_kind = ds_take_u8(&cursor);
+        uint32_t period = ds_take_u32(&cursor);
+        key = ds_key_after(found);
+        struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+        if (slot == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        DS_TRY(ds_slot_load(fold, from, register_kind, period, slot));
+        DS_TRY(move_candidates(fold, slot, into));
+        slot->count = 0;
+        slot->decided = false;
+        DS_TRY(ds_slot_recompute(fold, slot));
+        ds_arena_rewind(fold->arena, mark);
+    }
+}
+
+enum ds_err ds_slot_sent(struct ds_fold *fold, const struct ds_id *slot_id, uint32_t revision)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
+    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (row == NULL || slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_record_load(fold->txn, DS_REC_slot, slot_id, fold->arena, row));
+    DS_TRY(
+        ds_slot_load(fold, &row->meter, (uint8_t)row->register_kind, (uint32_t)row->period, slot));
+    if (revision > slot->sent_revision) {
+        slot->sent_revision = revision;
+        slot->sent_position = fold->position;
+        DS_TRY(ds_slot_recompute(fold, slot));
+    }
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}

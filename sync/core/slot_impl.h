@@ -1,0 +1,41 @@
+/* Inside the slot reducer: what slot.c (recomputing) and slot_add.c (what is added) share. */
+#ifndef DS_SYNC_CORE_SLOT_IMPL_H
+#define DS_SYNC_CORE_SLOT_IMPL_H
+
+#include "sync/core/slot.h"
+
+/* Everything that one recomputation needs; lives in the fold's arena. */
+struct ds_slot_work {
+    struct ds_slot_full *slot;
+    struct ds_meter meter;
+    struct ds_premises premises;
+    struct ds_account account;
+    struct ds_tariff tariff;
+    struct ds_rule_meter facts;
+    struct ds_slot_past past[DS_SLOT_PAST_MAX];
+    size_t past_count;
+    struct ds_slot_result previous; /* Of the nearest predecessor. */
+    bool has_previous;
+    struct ds_findings findings;
+    bool period_closed;
+    bool has_book;
+    uint32_t open_anomalies;
+};
+
+/* Does the standing decision bind to what is known now? */
+bool ds_slot_decision_holds(const struct ds_slot_full *slot);
+/* Rows, links and queue of what the rules found; counts the open ones into work. */
+DS_NODISCARD enum ds_err ds_slot_update_anomalies(struct ds_fold *fold, struct ds_slot_work *work);
+DS_NODISCARD enum ds_err ds_slot_store(struct ds_fold *fold, struct ds_slot_full *slot);
+/* Choose, compute, find, export, show: one slot. */
+DS_NODISCARD enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot);
+/* The slot, and those after it that look back at it. */
+DS_NODISCARD enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *slot);
+/* The first slot of (meter, register) at or after a period; DS_ERR_NOT_FOUND behind the last. */
+DS_NODISCARD enum ds_err ds_slot_period_after(struct ds_fold *fold, const struct ds_id *meter,
+                                              uint8_t register_kind, uint32_t *period);
+/* Load a record, or an empty one if there is none. */
+DS_NODISCARD enum ds_err ds_slot_load_or_empty(struct ds_fold *fold, uint8_t type,
+                                               const struct ds_id *id, void *record, size_t size);
+
+#endif
