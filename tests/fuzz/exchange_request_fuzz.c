@@ -25,8 +25,8 @@ static struct ds_slice put(const struct ds_request *request, int place)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct ds_request request;
-    struct ds_request again;
+    static struct ds_request request;
+    static struct ds_request again;
     struct ds_arena arena;
     struct ds_detail detail = {""};
     ds_arena_init(&arena, arena_memory[0], ARENA_SIZE);

@@ -25,8 +25,8 @@ static struct ds_slice put(const struct ds_response *response, int place)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct ds_response response;
-    struct ds_response again;
+    static struct ds_response response;
+    static struct ds_response again;
     struct ds_arena arena;
     struct ds_detail detail = {""};
     ds_arena_init(&arena, arena_memory[0], ARENA_SIZE);

@@ -265,7 +265,7 @@ static void bundle__its_batches_come_back_in_order(void **state)
     (void)state;
     struct bench bench = bench_open(23);
     for (size_t count = 0; count <= LIST_MAX; count++) {
-        struct lists lists;
+        static struct lists lists;
         struct ds_slice *back = NULL;
         size_t back_count = 0;
         begin(&bench);

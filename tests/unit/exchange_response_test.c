@@ -71,8 +71,8 @@ static void response__random_ones_come_back_as_they_were_written(void **state)
     uint8_t *again = malloc(WIRE_SIZE);
     assert_non_null(again);
     for (int i = 0; i < 500; i++) {
-        struct lists lists;
-        struct ds_response back;
+        static struct lists lists;
+        static struct ds_response back;
         struct ds_detail detail = {{0}};
         struct ds_builder builder;
         begin(&bench);

@@ -50,7 +50,7 @@ static void request__random_ones_come_back_as_they_were_written(void **state)
     uint8_t *again = malloc(WIRE_SIZE);
     assert_non_null(again);
     for (int i = 0; i < 500; i++) {
-        struct lists lists;
+        static struct lists lists;
         struct ds_request back;
         struct ds_detail detail = {{0}};
         struct ds_builder builder;
@@ -335,8 +335,8 @@ static void message__nothing_at_all_is_refused_by_every_parser(void **state)
     (void)state;
     struct bench bench = bench_open(32);
     struct ds_slice nothing = {NULL, 0};
-    struct ds_request request;
-    struct ds_response response;
+    static struct ds_request request;
+    static struct ds_response response;
     struct ds_receipt receipt;
     struct ds_enrol_request enrol_request;
     struct ds_enrol_answer enrol_answer;

@@ -74,14 +74,15 @@ static void tree__a_changed_leaf_changes_the_root_wherever_it_stands(void **stat
 {
     (void)state;
     enum { SIZE = 37 };
-    struct ds_tree good = {0};
+    static struct ds_tree good;
+    static struct ds_tree tree;
     for (size_t i = 0; i < SIZE; i++) {
         struct ds_hash leaf = leaf_of(i);
         ds_tree_append(&good, &leaf);
     }
     struct ds_hash wanted = ds_tree_root(&good);
     for (size_t changed = 0; changed < SIZE; changed++) {
-        struct ds_tree tree = {0};
+        memset(&tree, 0, sizeof(tree));
         for (size_t i = 0; i < SIZE; i++) {
             struct ds_hash leaf = leaf_of(i == changed ? 9999 : i);
             ds_tree_append(&tree, &leaf);
