@@ -37,8 +37,12 @@ enum ds_err ds_lmdb_file_error(int error, const char *what, const char *path,
     }
 }
 
-static enum ds_err sync_parent(int dir_fd, struct ds_detail *detail)
+/* Sync the folder's names, and the name of the folder in the one above. */
+static enum ds_err sync_names(int dir_fd, struct ds_detail *detail)
 {
+    if (fsync(dir_fd) != 0) {
+        return ds_lmdb_file_error(errno, "sync the folder of", "the store", detail);
+    }
     int parent = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent < 0) {
         return ds_lmdb_file_error(errno, "open the folder above", "the store", detail);
@@ -58,15 +62,15 @@ enum ds_err ds_lmdb_dir_open(const char *dir, bool create, int *dir_fd, struct d
         ds_detail_set(detail, "the path of the store is too long", NULL);
         return DS_ERR_LIMIT;
     }
-    bool made = create && mkdir(dir, 0700) == 0;
-    if (create && !made && errno != EEXIST) {
+    if (create && mkdir(dir, 0700) != 0 && errno != EEXIST) {
         return ds_lmdb_file_error(errno, "make folder", dir, detail);
     }
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return ds_lmdb_file_error(errno, "open folder", dir, detail);
     }
-    enum ds_err err = made ? sync_parent(fd, detail) : DS_OK;
+    /* Whoever made the folder or the file in it may have been killed before it synced them. */
+    enum ds_err err = create ? sync_names(fd, detail) : DS_OK;
     if (err != DS_OK) {
         close(fd);
         return err;
@@ -98,14 +102,10 @@ enum ds_err ds_lmdb_file_publish(int dir_fd, struct ds_detail *detail)
     if (error == 0 && renameat(dir_fd, DS_LMDB_FILE_NEW, dir_fd, DS_LMDB_FILE) != 0) {
         error = errno;
     }
-    if (error == 0 && fsync(dir_fd) != 0) {
-        error = errno;
-    }
     if (error != 0) {
         return ds_lmdb_file_error(error, "make the file", DS_LMDB_FILE, detail);
     }
-    /* The folder may be ours from a creation that was cut off before its parent was synced. */
-    return sync_parent(dir_fd, detail);
+    return sync_names(dir_fd, detail);
 }
 
 /* ---- The meta pages ------------------------------------------------------------------------- */

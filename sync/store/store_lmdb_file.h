@@ -15,7 +15,8 @@
 DS_NODISCARD enum ds_err ds_lmdb_file_error(int error, const char *what, const char *path,
                                             struct ds_detail *detail);
 
-/* Open the folder, make it (0700, its parent synced) if it is absent and create is set. */
+/* Open the folder; with create, make it (0700) if it is absent, and sync it and its parent in every
+ * case. */
 DS_NODISCARD enum ds_err ds_lmdb_dir_open(const char *dir, bool create, int *dir_fd,
                                           struct ds_detail *detail);
 bool ds_lmdb_file_exists(int dir_fd);

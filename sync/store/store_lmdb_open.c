@@ -192,6 +192,9 @@ static enum ds_err open_checked(struct lmdb_store *store, const char *dir, bool 
     DS_TRY(ds_lmdb_file_check(store->dir_fd, detail));
     int rc = env_open_fitting(store, path, store->read_only ? MDB_RDONLY : 0, shrink);
     rc = rc != 0 ? rc : mdb_env_stat(store->env, &stat);
+    /* A writer killed within its commit leaves pages that are read but not yet durable: whoever
+     * reads them here may acknowledge what stands in them. */
+    rc = rc != 0 || store->read_only ? rc : mdb_env_sync(store->env, 1);
     if (rc != MDB_SUCCESS) {
         return explain(rc, dir, detail);
     }

@@ -1,0 +1,379 @@
+/* Recorder and saboteur of file input and output, for LD_PRELOAD.
+ *
+ * DS_IO_ROOT=FOLDER   only files below it are touched; without it nothing happens
+ * DS_IO_LOG=FILE      every change below the folder is appended as a record (io_log.h)
+ * DS_IO_FAIL=CALL:N:ERRNO  the Nth CALL below a path with "store" in it fails with that number;
+ *                     0: a write stops half way; -1: the process is killed in it, when the bytes
+ *                     are in the page cache and not on the disk. CALL is data (writes that are not synchronous), meta (those that are) or
+ *                     sync (fsync, fdatasync)
+ * DS_IO_AVAIL=BYTES   what fstatvfs says is free
+ *
+ * Written for one thread at work. System calls are made directly, so that nothing here calls what
+ * it replaces. */
+#define _GNU_SOURCE
+#include "tests/crash/io_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define PATH_SIZE 1024
+
+static struct {
+    bool ready;
+    const char *root; /* NULL: off. */
+    size_t root_size;
+    int log; /* -1: none. */
+    char call[8];
+    unsigned long nth; /* 0: none fails. */
+    int error;
+} io;
+
+static void start(void)
+{
+    if (io.ready) {
+        return;
+    }
+    io.ready = true;
+    io.log = -1;
+    io.root = getenv("DS_IO_ROOT");
+    io.root_size = io.root != NULL ? strlen(io.root) : 0;
+    const char *log = getenv("DS_IO_LOG");
+    if (log != NULL) {
+        io.log = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                              0600);
+    }
+    const char *fail = getenv("DS_IO_FAIL");
+    if (fail != NULL && sscanf(fail, "%7[a-z]:%lu:%d", io.call, &io.nth, &io.error) != 3) {
+        abort();
+    }
+}
+
+/* Is it time for this call to fail? Only a store's files and folder ever do. */
+static bool fails(const char *call, const char *path)
+{
+    return path != NULL && strstr(path, "store") != NULL && strcmp(call, io.call) == 0 &&
+           io.nth > 0 && --io.nth == 0;
+}
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+/* The part of an absolute path below the root, or NULL. */
+static const char *below_root(const char *path)
+{
+    if (io.root == NULL || strncmp(path, io.root, io.root_size) != 0 || path[io.root_size] != '/') {
+        return NULL;
+    }
+    return path + io.root_size + 1;
+}
+
+static const char *path_of_fd(int fd, char room[static PATH_SIZE])
+{
+    char link[64];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    long size = syscall(SYS_readlinkat, AT_FDCWD, link, room, PATH_SIZE - 1);
+    if (size <= 0) {
+        return NULL;
+    }
+    room[size] = '\0';
+    return below_root(room);
+}
+
+static const char *path_at(int dir, const char *name, char room[static PATH_SIZE])
+{
+    char folder[PATH_SIZE];
+    if (io.root == NULL) {
+        return NULL;
+    }
+    if (name[0] == '/') {
+        return below_root(name);
+    }
+    const char *below = dir == AT_FDCWD ? NULL : path_of_fd(dir, folder);
+    if (below == NULL) {
+        return NULL;
+    }
+    int size = snprintf(room, PATH_SIZE, "%s/%s", below, name);
+    return size > 0 && size < PATH_SIZE ? room : NULL;
+}
+
+/* ---- The log -------------------------------------------------------------------------------- */
+
+static void append(const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        long done = syscall(SYS_write, io.log, at, size);
+        if (done <= 0) {
+            abort();
+        }
+        at += done;
+        size -= (size_t)done;
+    }
+}
+
+static void record(struct io_head head, const char *path, const char *second, const void *data)
+{
+    if (io.log < 0 || path == NULL) {
+        return;
+    }
+    int kept = errno;
+    head.path_size = (uint16_t)strlen(path);
+    head.second_size = (uint16_t)(second != NULL ? strlen(second) : 0);
+    append(&head, sizeof head);
+    append(path, head.path_size);
+    append(second, head.second_size);
+    append(data, head.data_size);
+    errno = kept;
+}
+
+/* ---- Writing -------------------------------------------------------------------------------- */
+
+static bool is_synchronous(int fd)
+{
+    return (syscall(SYS_fcntl, fd, F_GETFL) & O_DSYNC) != 0;
+}
+
+/* at < 0: at the file's own offset. */
+static ssize_t write_recorded(int fd, const void *bytes, size_t size, off_t at)
+{
+    char room[PATH_SIZE];
+    start();
+    const char *path = io.root != NULL ? path_of_fd(fd, room) : NULL;
+    bool synchronous = path != NULL && is_synchronous(fd);
+    off_t offset = at;
+    if (path != NULL && at < 0) {
+        offset = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
+    }
+    bool failing = fails(synchronous ? "meta" : "data", path);
+    if (failing && io.error > 0) {
+        errno = io.error;
+        return -1;
+    }
+    if (failing && io.error == 0) {
+        size /= 2;
+    }
+    ssize_t done =
+        at < 0 ? syscall(SYS_write, fd, bytes, size) : syscall(SYS_pwrite64, fd, bytes, size, at);
+    if (done > 0) {
+        struct io_head head = {.kind = IO_WRITE,
+                               .synchronous = synchronous && !failing,
+                               .offset = (uint64_t)offset,
+                               .data_size = (uint64_t)done};
+        record(head, path, NULL, bytes);
+    }
+    if (failing && io.error < 0) {
+        _exit(IO_KILLED);
+    }
+    return done;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
+{
+    return write_recorded(fd, bytes, size, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
+{
+    return write_recorded(fd, bytes, size, at);
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    return write_recorded(fd, bytes, size, -1);
+}
+
+/* As one write, so that it is one event: a power cut may tear it anywhere. */
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++) {
+        size += parts[i].iov_len;
+    }
+    uint8_t *whole = malloc(size + 1);
+    if (whole == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    size_t at = 0;
+    for (int i = 0; i < count; i++) {
+        memcpy(whole + at, parts[i].iov_base, parts[i].iov_len);
+        at += parts[i].iov_len;
+    }
+    ssize_t done = write_recorded(fd, whole, size, -1);
+    free(whole);
+    return done;
+}
+
+static int truncate_recorded(int fd, off_t size)
+{
+    char room[PATH_SIZE];
+    start();
+    int rc = (int)syscall(SYS_ftruncate, fd, size);
+    if (rc == 0 && io.root != NULL) {
+        struct io_head head = {.kind = IO_TRUNCATE, .offset = (uint64_t)size};
+        record(head, path_of_fd(fd, room), NULL, NULL);
+    }
+    return rc;
+}
+
+int ftruncate(int fd, off_t size)
+{
+    return truncate_recorded(fd, size);
+}
+
+int ftruncate64(int fd, off64_t size)
+{
+    return truncate_recorded(fd, size);
+}
+
+/* ---- Syncing -------------------------------------------------------------------------------- */
+
+static int sync_recorded(int fd, long call)
+{
+    char room[PATH_SIZE];
+    struct stat status;
+    start();
+    const char *path = io.root != NULL ? path_of_fd(fd, room) : NULL;
+    if (io.root != NULL && path == NULL) {
+        /* The root itself. */
+        room[0] = '\0';
+        path_of_fd(fd, room);
+        path = strcmp(room, io.root) == 0 ? "" : NULL;
+    }
+    if (fails("sync", path)) {
+        errno = io.error;
+        return -1;
+    }
+    int rc = (int)syscall(call, fd);
+    if (rc == 0 && path != NULL) {
+        bool is_dir = fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+        record((struct io_head){.kind = is_dir ? IO_SYNC_DIR : IO_SYNC}, path, NULL, NULL);
+    }
+    return rc;
+}
+
+int fsync(int fd)
+{
+    return sync_recorded(fd, SYS_fsync);
+}
+
+int fdatasync(int fd)
+{
+    return sync_recorded(fd, SYS_fdatasync);
+}
+
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+static int open_recorded(int dir, const char *name, int flags, mode_t mode)
+{
+    char room[PATH_SIZE];
+    start();
+    bool makes =
+        io.root != NULL && (flags & O_CREAT) != 0 && syscall(SYS_faccessat, dir, name, F_OK) != 0;
+    int fd = (int)syscall(SYS_openat, dir, name, flags, mode);
+    if (fd >= 0 && makes) {
+        record((struct io_head){.kind = IO_CREATE}, path_of_fd(fd, room), NULL, NULL);
+    }
+    return fd;
+}
+
+static mode_t mode_of(int flags, va_list *rest)
+{
+    return (flags & O_CREAT) != 0 ? va_arg(*rest, mode_t) : 0;
+}
+
+int open(const char *name, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    int fd = open_recorded(AT_FDCWD, name, flags, mode_of(flags, &rest));
+    va_end(rest);
+    return fd;
+}
+
+int open64(const char *name, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    int fd = open_recorded(AT_FDCWD, name, flags, mode_of(flags, &rest));
+    va_end(rest);
+    return fd;
+}
+
+int openat(int dir, const char *name, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    int fd = open_recorded(dir, name, flags, mode_of(flags, &rest));
+    va_end(rest);
+    return fd;
+}
+
+int mkdir(const char *name, mode_t mode)
+{
+    char room[PATH_SIZE] = "";
+    start();
+    int rc = (int)syscall(SYS_mkdirat, AT_FDCWD, name, mode);
+    if (rc == 0) {
+        record((struct io_head){.kind = IO_MAKE_DIR}, path_at(AT_FDCWD, name, room), NULL, NULL);
+    }
+    return rc;
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    char from_room[PATH_SIZE] = "";
+    char to_room[PATH_SIZE] = "";
+    start();
+    const char *from_path = path_at(from_dir, from, from_room);
+    const char *to_path = path_at(to_dir, to, to_room);
+    int rc = (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
+    if (rc == 0) {
+        record((struct io_head){.kind = IO_RENAME}, from_path, to_path, NULL);
+    }
+    return rc;
+}
+
+int rename(const char *from, const char *to)
+{
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    char room[PATH_SIZE] = "";
+    start();
+    const char *path = path_at(dir, name, room);
+    int rc = (int)syscall(SYS_unlinkat, dir, name, flags);
+    if (rc == 0) {
+        record((struct io_head){.kind = IO_UNLINK}, path, NULL, NULL);
+    }
+    return rc;
+}
+
+int unlink(const char *name)
+{
+    return unlinkat(AT_FDCWD, name, 0);
+}
+
+/* ---- Room ----------------------------------------------------------------------------------- */
+
+int fstatvfs(int fd, struct statvfs *status)
+{
+    const char *avail = getenv("DS_IO_AVAIL");
+    memset(status, 0, sizeof *status);
+    status->f_frsize = 1;
+    status->f_bsize = 1;
+    status->f_bavail = avail != NULL ? (fsblkcnt_t)strtoull(avail, NULL, 10) : 1ULL << 40;
+    (void)fd;
+    return 0;
+}
