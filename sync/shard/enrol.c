@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE_SIZE = 16 + 8 + 1 + 32 + 32, REQUEST_MAX = 2048 };
+enum { CODE_SIZE = 16 + 8 + 1 + 32 + 32, REQUEST_MAX = 1024 };
 
 struct code_row {
     struct ds_id worker;

@@ -66,7 +66,7 @@ static enum ds_err append(struct ds_shard *shard, struct ds_group *group,
     DS_TRY(ds_engine_fold(group->txn, &group->meta, bytes, &arena, folded, detail));
     if (group->meta.size > size) {
         struct ds_hash leaf = ds_tree_leaf(bytes);
-        ds_tree_append(&group->tree, &leaf);
+        ds_tree_append(&shard->next_tree, &leaf);
     }
     return DS_OK;
 }
@@ -75,7 +75,7 @@ enum ds_err ds_group_begin(struct ds_shard *shard, struct ds_group *group)
 {
     DS_TRY(ds_store_begin(shard->store, true, &group->txn));
     group->meta = shard->meta;
-    group->tree = shard->tree;
+    shard->next_tree = shard->tree;
     return DS_OK;
 }
 
@@ -85,14 +85,14 @@ enum ds_err ds_group_commit(struct ds_shard *shard, struct ds_group *group)
         ds_txn_abort(group->txn); /* Nothing new: duplicates and refusals cost no fsync. */
         return DS_OK;
     }
-    enum ds_err err = tree_store(group->txn, &group->tree);
+    enum ds_err err = tree_store(group->txn, &shard->next_tree);
     if (err != DS_OK) {
         ds_txn_abort(group->txn);
         return err;
     }
     DS_TRY(ds_txn_commit(group->txn));
     shard->meta = group->meta;
-    shard->tree = group->tree;
+    shard->tree = shard->next_tree;
     if (shard->hooks.committed != NULL) {
         shard->hooks.committed(shard->hooks.context, shard->meta.size);
     }
@@ -272,26 +272,39 @@ static enum ds_err first_entries(struct ds_shard *shard, const struct ds_station
     return ds_actor_genesis(shard, station, detail);
 }
 
+static enum ds_err is_empty(struct ds_store *store, struct ds_detail *detail)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_shard_meta meta;
+    DS_TRY(ds_store_begin(store, false, &txn));
+    enum ds_err err = ds_meta_load(txn, &meta);
+    ds_txn_abort(txn);
+    if (err == DS_OK) {
+        ds_detail_set(detail, "there is a station in this store already", NULL);
+        return DS_ERR_EXISTS;
+    }
+    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+}
+
 enum ds_err ds_shard_create(struct ds_store *store, struct ds_store *keys,
                             const struct ds_server_keys *secret, const struct ds_clock *clock,
                             const struct ds_random *random, const struct ds_station *station,
                             struct ds_detail *detail)
 {
-    struct ds_shard shard;
-    struct ds_txn *txn = NULL;
     DS_TRY(ds_validate(ds_record_type_by_number(DS_REC_station), station, true, NULL, detail));
-    DS_TRY(ds_store_begin(store, false, &txn));
-    enum ds_err err = ds_meta_load(txn, &(struct ds_shard_meta){.size = 0});
-    ds_txn_abort(txn);
-    if (err != DS_ERR_NOT_FOUND) {
-        ds_detail_set(detail, "there is a station in this store already", NULL);
-        return err == DS_OK ? DS_ERR_EXISTS : err;
+    DS_TRY(is_empty(store, detail));
+    struct ds_shard *shard = malloc(sizeof(*shard));
+    if (shard == NULL) {
+        return DS_ERR_NOMEM;
     }
-    DS_TRY(prepare(&shard, store, keys, secret, clock, random));
-    shard.meta.station = ds_station_id(station->number);
-    shard.meta.epoch = 1;
-    err = first_entries(&shard, station, detail);
-    ds_shard_close(&shard);
+    enum ds_err err = prepare(shard, store, keys, secret, clock, random);
+    if (err == DS_OK) {
+        shard->meta.station = ds_station_id(station->number);
+        shard->meta.epoch = 1;
+        err = first_entries(shard, station, detail);
+        ds_shard_close(shard);
+    }
+    free(shard);
     return err;
 }
 

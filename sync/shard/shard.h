@@ -38,7 +38,8 @@ struct ds_shard {           /* The caller provides the memory; fields are privat
     struct ds_shard_hooks hooks;
     struct ds_shard_meta meta; /* Of the writer. */
     struct ds_tree tree;
-    uint8_t *scratch; /* DS_ENGINE_SCRATCH_SIZE, owned. */
+    struct ds_tree next_tree; /* Of the group being written. */
+    uint8_t *scratch;         /* DS_ENGINE_SCRATCH_SIZE, owned. */
 };
 
 /* Make a new shard in two empty stores: entry 1 activate, entry 2 the system actor's first batch

@@ -12,11 +12,10 @@ enum ds_keys_table {
     DS_KEYS_CODE = 3,     /* enrolment code -> worker, expiry, keys that used it */
 };
 
-/* One write transaction with the meta and tree that it leads to. */
+/* One write transaction with the meta that it leads to; the tree is shard->next_tree. */
 struct ds_group {
     struct ds_txn *txn;
     struct ds_shard_meta meta;
-    struct ds_tree tree;
 };
 DS_NODISCARD enum ds_err ds_group_begin(struct ds_shard *shard, struct ds_group *group);
 DS_NODISCARD enum ds_err ds_group_append(struct ds_shard *shard, struct ds_group *group,

@@ -1,8 +1,8 @@
 /* The LMDB store: one environment, one plain named database per table.
  *
- * What LMDB does not do itself stands here or in store_lmdb_file.h: birth aside, meta pages checked,
- * quota and disk reserve, values bounded to the file, and its assertions caught, for a page that
- * rotted on disk is no bug of ours. */
+ * What LMDB does not do itself stands here or in store_lmdb_file.h: birth aside, meta pages
+ * checked, quota and disk reserve, values bounded to the file, and its assertions caught, for a
+ * page that rotted on disk is no bug of ours. */
 #include "sync/store/store_lmdb.h"
 
 #include "sync/store/store_lmdb_check.h"

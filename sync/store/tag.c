@@ -76,7 +76,7 @@ uint64_t ds_siphash(const uint8_t key[static 16], struct ds_slice bytes)
     return sip_end(&s, 0, bytes);
 }
 
-/* The bytes under the tag: table u8, size of the key u8, key, zeros up to a multiple of 8, value. */
+/* Bytes under the tag: table u8, size of the key u8, key, zeros up to a multiple of 8, value. */
 uint64_t ds_store_tag(uint8_t table, struct ds_slice key, struct ds_slice value)
 {
     static const uint8_t tag_key[16] = "doorstep value 1";
