@@ -1,8 +1,6 @@
 /* The writing half of csv.h. */
 #include "schema/codec/csv.h"
 
-#include <string.h>
-
 void ds_csv_writer_init(struct ds_csv_writer *writer, struct ds_builder *out, char delimiter)
 {
     DS_ASSERT(delimiter > 0 && delimiter != '"' && delimiter != '\r' && delimiter != '\n');
@@ -36,6 +34,11 @@ static bool is_plain_number(struct ds_slice text)
     return digits > 0;
 }
 
+static bool is_formula_sign(uint8_t c)
+{
+    return c == '=' || c == '+' || c == '-' || c == '@' || c == '\t' || c == '\r';
+}
+
 /* Does a formula begin here, apostrophes in front not counted? */
 static bool begins_formula(struct ds_slice text)
 {
@@ -43,7 +46,7 @@ static bool begins_formula(struct ds_slice text)
     while (at < text.size && text.data[at] == '\'') {
         at++;
     }
-    return at < text.size && memchr("=+-@\t\r", text.data[at], 6) != NULL;
+    return at < text.size && is_formula_sign(text.data[at]);
 }
 
 static bool needs_quotes(const struct ds_csv_writer *writer, struct ds_slice text)

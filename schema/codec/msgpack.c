@@ -57,6 +57,7 @@ static const struct form forms[] = {
 static const char *int_wrong(const struct form *form, uint64_t *number)
 {
     unsigned bits = form->width * 8;
+    DS_ASSERT(bits > 0); /* The table says so. */
     if ((*number >> (bits - 1) & 1) == 0) {
         return "a number >= 0 in a signed form";
     }

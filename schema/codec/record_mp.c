@@ -331,6 +331,27 @@ static enum ds_err take_field(const struct ds_record_type *type, const struct ds
     return DS_OK;
 }
 
+/* One pair of a map that was scanned. */
+static enum ds_err take_pair(const struct ds_record_type *type, struct ds_cursor *cursor,
+                             void *record, struct runs *runs, struct ds_detail *detail)
+{
+    struct ds_presence *presence = record;
+    size_t at = cursor->at;
+    uint64_t tag = ds_mp_take_uint(cursor);
+    if (tag < 1 || tag > DS_TAG_MAX) {
+        ds_detail_set(detail, type->name, ": a tag outside 1..127", NULL);
+        return DS_ERR_DECODE;
+    }
+    const struct ds_field *field = ds_field_by_tag(type, tag);
+    if (field != NULL) {
+        return take_field(type, field, cursor, record, detail);
+    }
+    (void)ds_mp_take_value(cursor);
+    note_unknown(runs, at, cursor->at);
+    presence->unknown_count++;
+    return DS_OK;
+}
+
 enum ds_err ds_record_decode(const struct ds_record_type *type, struct ds_slice map_bytes,
                              struct ds_arena *arena, void *record, struct ds_detail *detail)
 {
@@ -346,20 +367,7 @@ enum ds_err ds_record_decode(const struct ds_record_type *type, struct ds_slice 
     }
     uint32_t pairs = ds_mp_take_map(&cursor);
     for (uint32_t i = 0; i < pairs; i++) {
-        size_t at = cursor.at;
-        uint64_t tag = ds_mp_take_uint(&cursor);
-        if (tag < 1 || tag > DS_TAG_MAX) {
-            ds_detail_set(detail, type->name, ": a tag outside 1..127", NULL);
-            return DS_ERR_DECODE;
-        }
-        const struct ds_field *field = ds_field_by_tag(type, tag);
-        if (field != NULL) {
-            DS_TRY(take_field(type, field, &cursor, record, detail));
-        } else {
-            (void)ds_mp_take_value(&cursor);
-            note_unknown(&runs, at, cursor.at);
-            presence->unknown_count++;
-        }
+        DS_TRY(take_pair(type, &cursor, record, &runs, detail));
     }
     presence->unknown = (struct ds_slice){map_bytes.data + runs.start, runs.size};
     if (runs.count > 1) {

@@ -15,12 +15,12 @@ static struct ds_slice random_text(struct prng *prng, struct ds_arena *arena, si
     DS_ASSERT(bytes != NULL);
     size_t used = 0;
     while (used < size) {
-        const char *glyph = glyphs[prng_below(prng, DS_COUNT(glyphs))];
-        if (strlen(glyph) > size - used) {
-            glyph = "x";
+        struct ds_slice glyph = ds_slice_of_text(glyphs[prng_below(prng, DS_COUNT(glyphs))]);
+        if (glyph.size > size - used) {
+            glyph = DS_SLICE_LIT("x");
         }
-        memcpy(bytes + used, glyph, strlen(glyph));
-        used += strlen(glyph);
+        memcpy(bytes + used, glyph.data, glyph.size);
+        used += glyph.size;
     }
     return (struct ds_slice){bytes, size};
 }
