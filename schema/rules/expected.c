@@ -11,19 +11,31 @@
 #define MEAN_OF 3
 #define SPREAD_DAYS_MAX 100000
 
+static int64_t hold(int64_t volume)
+{
+    return volume > DS_VOLUME_MAX_L    ? DS_VOLUME_MAX_L
+           : volume < -DS_VOLUME_MAX_L ? -DS_VOLUME_MAX_L
+                                       : volume;
+}
+
 int64_t ds_volume_scale(int64_t volume, int64_t numerator, int64_t denominator)
 {
     DS_ASSERT(denominator > 0);
     int64_t whole = 0;
     int64_t part = 0;
+    if (numerator == denominator) {
+        return hold(volume);
+    }
+    if (!__builtin_mul_overflow(volume, numerator, &whole)) {
+        return hold(whole / denominator);
+    }
+    /* The same result by parts, for products that do not fit. */
     if (__builtin_mul_overflow(volume / denominator, numerator, &whole) ||
         __builtin_mul_overflow(volume % denominator, numerator, &part) ||
         __builtin_add_overflow(whole, part / denominator, &whole)) {
         return (volume < 0) == (numerator < 0) ? DS_VOLUME_MAX_L : -DS_VOLUME_MAX_L;
     }
-    return whole > DS_VOLUME_MAX_L    ? DS_VOLUME_MAX_L
-           : whole < -DS_VOLUME_MAX_L ? -DS_VOLUME_MAX_L
-                                      : whole;
+    return hold(whole);
 }
 
 const struct ds_slot_past *ds_past_previous(const struct ds_slot_past *past, size_t count)
@@ -98,9 +110,9 @@ static size_t season_volumes(const struct ds_rule_table *rules, const struct ds_
     size_t oldest = count > DS_PAST_MAX ? count - DS_PAST_MAX : 0;
     for (size_t i = oldest; i < count && found < SAMPLES_MAX; i++) {
         const struct ds_slot_past *one = &past[i];
-        if (!one->has_volume || one->consumption_l < 0 || ds_past_estimated(one) ||
-            (i > 0 && ds_past_estimated(&past[i - 1])) ||
-            !same_season(ds_period_diff(period, one->period), rules->season_months)) {
+        if (!same_season(ds_period_diff(period, one->period), rules->season_months) ||
+            !one->has_volume || one->consumption_l < 0 || ds_past_estimated(one) ||
+            (i > 0 && ds_past_estimated(&past[i - 1]))) {
             continue;
         }
         volumes[found++] = ds_volume_scale(one->consumption_l, days, ds_past_days(one));

@@ -44,16 +44,28 @@ static const struct rule_body bodies[DS_RULE_COUNT] = {
 };
 /* clang-format on */
 
+/* Start anew; the inputs beyond input_count are idle, and zeroing them would be most of the cost of
+ * a rule that is silent. */
+static void clear_hit(struct ds_hit *hit, const struct ds_candidate *candidate)
+{
+    hit->why = DS_WHY_none;
+    hit->grave = false;
+    hit->risk_l = 0;
+    hit->candidate = candidate;
+    hit->input_count = 0;
+}
+
 void ds_look_at_all(const struct ds_judge *judge, const struct ds_rule_limits *limits,
                     ds_rule_look *look, struct ds_hit *hit)
 {
     const struct ds_precedence *precedence = judge->input->precedence;
     for (size_t i = 0; i < judge->count; i++) {
         const struct ds_candidate *candidate = &judge->input->candidates[i];
-        struct ds_hit one = {.candidate = candidate};
+        struct ds_hit one;
         if (candidate->decided) {
             continue;
         }
+        clear_hit(&one, candidate);
         look(judge, limits, candidate, &one);
         if (one.why == DS_WHY_none) {
             continue;
@@ -157,17 +169,17 @@ void ds_reading_rules(const struct ds_rule_input *input, struct ds_findings *out
             input->candidate_count < DS_CANDIDATES_MAX ? input->candidate_count : DS_CANDIDATES_MAX,
         .out = out,
     };
+    struct ds_hit hit;
     prepare(&judge);
     for (int64_t rule = 1; rule < DS_RULE_COUNT; rule++) {
         const struct ds_rule_limits *limits = &input->rules->rule[rule];
-        struct ds_hit hit = {.why = DS_WHY_none};
         if (!limits->enabled) {
             continue;
         }
+        clear_hit(&hit, judge.chosen);
         if (bodies[rule].look != NULL) {
             ds_look_at_all(&judge, limits, bodies[rule].look, &hit);
         } else {
-            hit.candidate = judge.chosen;
             bodies[rule].check(&judge, limits, &hit);
         }
         if (hit.why != DS_WHY_none) {

@@ -220,21 +220,36 @@ static void walk_legs(struct walk *walk, const struct ds_slot_past *previous,
     name_kind(walk->out, DS_VOLUME_swap);
 }
 
-/* From where the next slot goes on: the index, or the new dial's first one if it came later. */
-static int64_t final_index(const struct ds_volume_input *input,
-                           const struct ds_candidate *candidate,
-                           const struct ds_slot_past *previous)
+/* Where the dial would stand after a volume that nobody read from it. */
+static int64_t agreed_index(const struct ds_volume_input *input, int64_t from, int64_t volume_l)
 {
-    if (input->swap_count > 0) {
-        const struct ds_swap_seen *swap = &input->swaps[input->swap_count - 1];
-        if (!candidate->has_index || swap->instant_ms > candidate->instant_ms) {
-            return swap->new_initial_index;
-        }
+    struct ds_dial dial = ds_dial_at(input->meter, NULL, 0, 0);
+    int64_t size = ds_dial_size(dial.digits);
+    int64_t counts = volume_l / (dial.unit_l * ds_meter_multiplier(input->meter));
+    if (counts < 0 || counts > size / 2 || !fits(from, size)) {
+        return from;
     }
-    if (candidate->has_index) {
-        return candidate->index;
+    return (from + counts) % size;
+}
+
+/* From where the next slot goes on. */
+static void set_final(const struct ds_volume_input *input, const struct ds_candidate *candidate,
+                      const struct ds_slot_past *previous, struct ds_consumption *out)
+{
+    const struct ds_swap_seen *swap =
+        input->swap_count > 0 ? &input->swaps[input->swap_count - 1] : NULL;
+    out->has_final = candidate->has_index || candidate->has_volume;
+    if (out->has_final && swap != NULL &&
+        (!candidate->has_index || swap->instant_ms > candidate->instant_ms)) {
+        out->final_index = swap->new_initial_index;
+    } else if (candidate->has_index) {
+        out->final_index = candidate->index;
+    } else if (previous == NULL) {
+        out->has_final = false;
+    } else {
+        out->final_index = agreed_index(input, previous->final_index,
+                                        candidate->has_volume ? candidate->volume_l : 0);
     }
-    return previous == NULL ? 0 : previous->final_index;
 }
 
 static void give_up(struct ds_consumption *out, enum ds_why why)
@@ -245,6 +260,7 @@ static void give_up(struct ds_consumption *out, enum ds_why why)
     out->rebilled_l = 0;
     out->billed_l = 0;
     out->billable = false;
+    out->has_final = false;
 }
 
 void ds_consumption(const struct ds_volume_input *input, const struct ds_candidate *candidate,
@@ -255,9 +271,9 @@ void ds_consumption(const struct ds_volume_input *input, const struct ds_candida
         .kind = DS_VOLUME_no_index,
         .swapped = input->swap_count > 0,
         .previous_index = previous == NULL ? 0 : previous->final_index,
-        .final_index = final_index(input, candidate, previous),
         .days = input->expected->days,
     };
+    set_final(input, candidate, previous, out);
     if (candidate->has_volume) {
         out->kind = DS_VOLUME_agreed;
         out->volume_l = ds_volume_scale(candidate->volume_l, 1, 1);

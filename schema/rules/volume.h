@@ -39,12 +39,15 @@ struct ds_rule_meter {
     struct ds_id meter;                        /* Its id, to tell it from the meter read before. */
 };
 
-/* What was billed for one earlier period of the same meter and register. */
+/* What was billed for one earlier period of the same meter and register. Filled from that slot's
+ * ds_consumption: has_index is its has_final. A volume that was agreed without an index is an
+ * estimate (method) to its successors: what it had too much or too little shows in the next actual
+ * reading. */
 struct ds_slot_past {
     int32_t period;
     int32_t days;        /* That consumption_l covers; 0: the days of the month. */
     int64_t instant_ms;  /* Of the billed reading. */
-    bool has_index;      /* false: nothing was billed by index; the rest of it is idle. */
+    bool has_index;      /* false: the next slot does not start here; the rest of it is idle. */
     int64_t index;       /* Of the billed reading. */
     int64_t final_index; /* From which the next slot goes on. */
     bool has_volume;     /* false: consumption_l is not known (first period, undecided). */
@@ -57,8 +60,8 @@ struct ds_slot_past {
 /* A swap since the previous index: of a period (swap.period, whatever its instant) after that of
  * the newest past slot with an index, up to the slot's own; in the order in which they happened.
  * They are billed in this slot: a reading that was taken before the last of them is billed up to
- * that swap, and the next slot goes on from the new dial's first index. A slot without an index bills
- * nothing and leaves its swaps to the next one. */
+ * that swap, and the next slot goes on from the new dial's first index. A slot without an index
+ * bills nothing and leaves its swaps to the next one. */
 struct ds_swap_seen {
     int64_t instant_ms;
     int64_t old_final_index;
@@ -128,7 +131,9 @@ struct ds_consumption {
     bool swapped;           /* A swap lies between. */
     int64_t volume_l;       /* For this slot; of over_estimate: rebilled_l - billed_l. */
     int64_t previous_index; /* 0 if there is none. */
-    int64_t final_index;    /* From which the next slot goes on: the reading's. */
+    bool has_final;         /* The next slot goes on from final_index; else from an older slot. */
+    int64_t final_index;    /* The reading's; after a later swap the new dial's first one; of a
+                               volume agreed without an index where the dial would stand then. */
     int32_t leg_count;
     int32_t days; /* Of the span. */
     /* over_estimate: what the dial moved since the last actual reading, and what estimates had

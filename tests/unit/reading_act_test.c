@@ -1,4 +1,5 @@
-/* Rules of where, when and how fast it was read, and of its photo: a positive case and a near miss each. */
+/* Rules of where, when and how fast it was read, and of its photo: a positive case and a near miss
+ * each. */
 #include "tests/support/slot_case.h"
 #include "tests/support/test.h"
 

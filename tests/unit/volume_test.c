@@ -37,6 +37,8 @@ static void consumption__on_one_dial(void **state)
         }
         assert_int_equal(out.previous_index, on_one_dial[i].previous);
         assert_int_equal(out.final_index, on_one_dial[i].index);
+        /* What fits no dial is no place to go on from. */
+        assert_int_equal(out.has_final, out.kind != DS_VOLUME_unknown);
         assert_int_equal(out.billable,
                          out.kind != DS_VOLUME_reversed && out.kind != DS_VOLUME_unknown);
         assert_false(out.swapped);
@@ -103,7 +105,7 @@ static void consumption__without_an_index_there_is_none(void **state)
     struct ds_consumption out = slot_case_consume(&slot);
     assert_int_equal(out.kind, DS_VOLUME_no_index);
     assert_false(out.billable);
-    assert_int_equal(out.final_index, 1000);
+    assert_false(out.has_final);
 }
 
 static void consumption__a_start_bills_nothing_and_is_the_next_ones_previous(void **state)
@@ -116,6 +118,7 @@ static void consumption__a_start_bills_nothing_and_is_the_next_ones_previous(voi
     assert_int_equal(out.kind, DS_VOLUME_no_predecessor);
     assert_int_equal(out.volume_l, 0);
     assert_int_equal(out.final_index, 1020);
+    assert_true(out.has_final);
     assert_false(out.billable);
 }
 
@@ -144,8 +147,35 @@ static void consumption__a_decided_volume_is_taken_as_it_is(void **state)
     assert_int_equal(out.volume_l, 17500);
     assert_int_equal(out.final_index, 1020);
     assert_true(out.billable);
+    assert_true(out.has_final);
+}
+
+static void consumption__a_volume_agreed_without_an_index_moves_the_dial_by_it(void **state)
+{
+    (void)state;
+    static struct slot_case slot;
+    slot_case_init(&slot);
+    slot.candidate[0].decided = true;
     slot.candidate[0].has_index = false;
-    assert_int_equal(slot_case_consume(&slot).final_index, 1000);
+    slot.candidate[0].has_volume = true;
+    slot.candidate[0].volume_l = 17500;
+    struct ds_consumption out = slot_case_consume(&slot);
+    assert_true(out.has_final);
+    assert_int_equal(out.final_index, 1017);
+    slot_case_last(&slot)->final_index = 99990;
+    assert_int_equal(slot_case_consume(&slot).final_index, 7);
+    slot.candidate[0].volume_l = -5000; /* A gift does not turn the dial back. */
+    assert_int_equal(slot_case_consume(&slot).final_index, 99990);
+    slot.candidate[0].volume_l = 50000000; /* Half the dial, and one count more. */
+    assert_int_equal(slot_case_consume(&slot).final_index, 49990);
+    slot.candidate[0].volume_l = 50001000;
+    assert_int_equal(slot_case_consume(&slot).final_index, 99990);
+    slot_case_add_swap(&slot);
+    slot.candidate[0].volume_l = 17500;
+    assert_int_equal(slot_case_consume(&slot).final_index, 3); /* The new dial's first. */
+    slot.input.swap_count = 0;
+    slot.input.past_count = 0;
+    assert_false(slot_case_consume(&slot).has_final);
 }
 
 /* ---- Sizes ----------------------------------------------------------------------------------- */
@@ -258,6 +288,7 @@ int main(void)
         cmocka_unit_test(consumption__a_start_bills_nothing_and_is_the_next_ones_previous),
         cmocka_unit_test(consumption__periods_without_an_index_are_passed_over),
         cmocka_unit_test(consumption__a_decided_volume_is_taken_as_it_is),
+        cmocka_unit_test(consumption__a_volume_agreed_without_an_index_moves_the_dial_by_it),
         cmocka_unit_test(size__the_largest_volume_passes_and_a_litre_more_does_not),
         cmocka_unit_test(size__the_widest_meter_does_not_overflow),
         cmocka_unit_test(dial__digits_are_clamped_and_default_to_five),
