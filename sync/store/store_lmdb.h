@@ -1,7 +1,7 @@
 /* Inside the LMDB store: what its two halves share. The only file that includes <lmdb.h>.
  *
  * store_lmdb.c holds transactions, store_lmdb_open.c birth, opening and copying; store_lmdb_file.h
- * and store_lmdb_check.h what needs no LMDB at all. Not for anybody else: the contract is store.h. */
+ * and store_lmdb_check.h what needs no LMDB at all. Not for others: the contract is store.h. */
 #ifndef DS_SYNC_STORE_STORE_LMDB_H
 #define DS_SYNC_STORE_STORE_LMDB_H
 

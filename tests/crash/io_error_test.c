@@ -28,7 +28,7 @@ static void must_be_error_of(enum ds_err err, int error)
     assert_true((err == DS_ERR_IO && error != ENOSPC) || (err == DS_ERR_FULL && error != EIO));
 }
 
-/* One run in which the nth call fails. Whether it failed at all, that is, whether nth was reached. */
+/* One run in which the nth call fails. False when the run had no nth call. */
 static bool one_failure(const struct scratch *root, const char *call, unsigned nth, int error)
 {
     char fail[32];

@@ -4,8 +4,8 @@
  * DS_IO_LOG=FILE      every change below the folder is appended as a record (io_log.h)
  * DS_IO_FAIL=CALL:N:ERRNO  the Nth CALL below a path with "store" in it fails with that number;
  *                     0: a write stops half way; -1: the process is killed in it, when the bytes
- *                     are in the page cache and not on the disk. CALL is data (writes that are not synchronous), meta (those that are) or
- *                     sync (fsync, fdatasync)
+ *                     are in the page cache and not on the disk. CALL is data (writes that are not
+ *                     synchronous), meta (those that are) or sync (fsync, fdatasync)
  * DS_IO_AVAIL=BYTES   what fstatvfs says is free
  *
  * Written for one thread at work. System calls are made directly, so that nothing here calls what

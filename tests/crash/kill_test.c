@@ -1,5 +1,5 @@
-/* SIGKILL again and again: what the writer has acknowledged over its pipe is there when it is opened
- * again, and nothing else than one more commit. */
+/* SIGKILL again and again: what the writer has acknowledged over its pipe is there when the store
+ * is opened again, and nothing else than one more commit. */
 #include "tests/crash/crash_writer.h"
 #include "tests/support/scratch.h"
 

@@ -1,4 +1,4 @@
-/* Power cuts at every step of a run (cases F7 and F10): what may be on the disk then is made anew in
+/* Power cuts at every step of a run (cases F7 and F10): what may be on the disk then is laid out in
  * a fresh folder, and the judge opens it.
  *
  * After a cut, the disk holds all that was synced before, and any part of what was not: nothing,

@@ -1,5 +1,6 @@
 /* What only the LMDB store does: snapshots, birth aside, copies, slots of dead readers, and what
  * flipped bits in its file come to. */
+#include "sync/store/store_lmdb_meta.h"
 #include "tests/support/prng.h"
 #include "tests/support/store_fixture.h"
 
@@ -517,6 +518,119 @@ static void case_F9__a_flipped_bit_is_found_and_never_read_as_a_value(void **sta
     }
 }
 
+/* An empty table must never take the place of one whose name has rotted. */
+static void case_F9__a_table_whose_name_rotted_is_not_made_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    char dir[SCRATCH_PATH_SIZE];
+    char file[SCRATCH_PATH_SIZE];
+    struct ds_store *store = NULL;
+    size_t size = 0;
+    unsigned renamed = 0;
+    scratch_join(&fixture->scratch, "store", dir);
+    scratch_join(&fixture->scratch, "store/data.mdb", file);
+    ds_store_close(fixture->store);
+    uint8_t *before = read_file(file, &size);
+    for (size_t at = 0; at + 3 <= size; at++) {
+        /* The last name, so that all stay in order: t23 becomes t2s. */
+        if (memcmp(before + at, "t23", 3) == 0) {
+            flip_bit(file, (at + 2) * 8 + 6);
+            renamed++;
+        }
+    }
+    assert_true(renamed > 0);
+    free(before);
+    before = read_file(file, &size);
+    assert_int_equal(open_dir(dir, (struct ds_store_lmdb_options){0}, &store), DS_ERR_INTEGRITY);
+    uint8_t *after = read_file(file, &size);
+    assert_memory_equal(before, after, size);
+    for (size_t at = 0; at + 3 <= size; at++) {
+        if (memcmp(before + at, "t2s", 3) == 0) {
+            flip_bit(file, (at + 2) * 8 + 6);
+        }
+    }
+    free(before);
+    free(after);
+    fixture_open(fixture);
+}
+
+/* The numbers of the commits say which meta page counts: a wrong one is an older state, or none. */
+static void case_F9__each_bit_of_a_commits_number_is_watched(void **state)
+{
+    struct fixture *fixture = *state;
+    char dir[SCRATCH_PATH_SIZE];
+    char file[SCRATCH_PATH_SIZE];
+    struct ds_store *store = NULL;
+    scratch_join(&fixture->scratch, "store", dir);
+    scratch_join(&fixture->scratch, "store/data.mdb", file);
+    ds_store_close(fixture->store);
+    long page_size = sysconf(_SC_PAGESIZE);
+    for (size_t meta = 0; meta < 2; meta++) {
+        size_t at = meta * (size_t)page_size + offsetof(struct ds_lmdb_meta, txn);
+        for (size_t bit = 0; bit < 8 * sizeof(size_t); bit++) {
+            flip_bit(file, at * 8 + bit);
+            assert_int_equal(open_dir(dir, (struct ds_store_lmdb_options){0}, &store),
+                             DS_ERR_INTEGRITY);
+            flip_bit(file, at * 8 + bit);
+        }
+    }
+    fixture_open(fixture);
+}
+
+/* Where the root of table 1 stands in the file: in the leaf of names, behind the table's name. */
+static size_t live_root_of_table_1(const uint8_t *bytes, size_t size)
+{
+    struct ds_lmdb_meta meta[2];
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+    memcpy(&meta[0], bytes, sizeof meta[0]);
+    memcpy(&meta[1], bytes + page_size, sizeof meta[1]);
+    const struct ds_lmdb_meta *newest = &meta[meta[1].txn > meta[0].txn];
+    assert_int_equal(newest->names.depth, 1);
+    size_t end = (newest->names.root + 1) * page_size;
+    assert_true(end <= size);
+    for (size_t at = end - page_size; at + 3 < end; at++) {
+        if (memcmp(bytes + at, "t01", 3) == 0) {
+            return at + 3 + offsetof(struct ds_lmdb_tree, root);
+        }
+    }
+    fail();
+    return 0;
+}
+
+/* A pointer to a page that was right one commit ago: its tags are right as well, so only the walk
+ * over all pages can tell, for that page is on the free list too. */
+static void case_F9__an_outdated_page_is_found_by_the_scrub(void **state)
+{
+    struct fixture *fixture = *state;
+    char file[SCRATCH_PATH_SIZE];
+    size_t size = 0;
+    size_t roots[2];
+    uint64_t values = 0;
+    uint64_t bad = 0;
+    struct ds_detail detail = {{0}};
+    scratch_join(&fixture->scratch, "store/data.mdb", file);
+    for (size_t round = 0; round < 2; round++) {
+        fixture_put(fixture, 1, LIT("a"), round == 0 ? LIT("old") : LIT("new"));
+        ds_store_close(fixture->store);
+        uint8_t *bytes = read_file(file, &size);
+        size_t at = live_root_of_table_1(bytes, size);
+        memcpy(&roots[round], bytes + at, sizeof roots[round]);
+        if (round == 1) {
+            assert_int_not_equal(roots[0], roots[1]);
+            memcpy(bytes + at, &roots[0], sizeof roots[0]);
+            write_file(file, bytes, size);
+        }
+        free(bytes);
+        fixture_open(fixture);
+    }
+    struct ds_txn *txn = fixture_begin(fixture, false);
+    must_hold(txn, 1, LIT("a"), LIT("old"));
+    ds_txn_abort(txn);
+    assert_int_equal(ds_store_scrub(fixture->store, &values, &bad, &detail), DS_ERR_INTEGRITY);
+    assert_int_equal(bad, 1);
+    assert_non_null(strstr(detail.text, "two places"));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -533,6 +647,9 @@ int main(void)
         CASE(case_F10__a_file_that_is_cut_off_is_never_made_anew),
         CASE(copy__is_the_snapshot_of_its_begin_without_what_was_deleted),
         CASE(copy__wants_an_existing_folder_without_a_store),
+        CASE(case_F9__a_table_whose_name_rotted_is_not_made_anew),
+        CASE(case_F9__each_bit_of_a_commits_number_is_watched),
+        CASE(case_F9__an_outdated_page_is_found_by_the_scrub),
         CASE(case_F9__a_flipped_bit_is_found_and_never_read_as_a_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
