@@ -67,50 +67,89 @@ static struct ds_slot_past past_of(uint32_t period, const struct ds_slot_result 
         .period = (int32_t)period,
         .days = result->days,
         .instant_ms = result->instant_ms,
-        .has_index = result->has_index,
+        .has_index = result->has_final,
         .index = result->index,
         .final_index = result->final_index,
         .has_volume = result->has_volume,
         .consumption_l = result->consumption_l,
-        .method = result->method,
+        /* A volume agreed without an index is an estimate to its successors. */
+        .method = result->has_index ? (enum ds_method)result->method : DS_METHOD_estimate,
         .has_last_actual = result->has_last_actual,
         .last_actual_index = result->last_actual_index,
     };
+}
+
+/* Swaps of a slot that billed no index are billed with the next one that has it. */
+static enum ds_err gather_swaps(struct ds_fold *fold, struct ds_slot_work *work, uint32_t period)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *older = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (older == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_slot_load(fold, &work->slot->meter, work->slot->register_kind, period, older));
+    size_t count = older->swap_count;
+    if (count > 0 && work->swap_count + count <= DS_SLOT_SPAN_SWAPS_MAX) {
+        memmove(&work->swaps[count], work->swaps, work->swap_count * sizeof(work->swaps[0]));
+        memcpy(work->swaps, older->swaps, count * sizeof(work->swaps[0]));
+        work->swap_count += count;
+        work->span_digits = older->start_digits;
+        work->span_unit_l = older->start_unit_l;
+    }
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
+/* Take in the newest slot before *period; *period becomes its own. */
+static enum ds_err gather_one(struct ds_fold *fold, struct ds_slot_work *work, uint32_t *period,
+                              bool *has_start)
+{
+    const struct ds_slot_full *slot = work->slot;
+    struct ds_key key = ds_key_slot(&slot->meter, slot->register_kind, *period - 1);
+    size_t prefix = key.size - sizeof(*period);
+    struct ds_slice found;
+    struct ds_slice value;
+    DS_TRY(ds_txn_at_or_before(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &found, &value));
+    if (found.size != key.size || memcmp(found.data, key.byte, prefix) != 0) {
+        return DS_ERR_NOT_FOUND;
+    }
+    struct ds_cursor cursor;
+    struct ds_slot_result result;
+    ds_cursor_init(&cursor, found);
+    (void)ds_take_bytes(&cursor, prefix);
+    *period = ds_take_u32(&cursor);
+    DS_TRY(ds_slot_parse_result(value, &result));
+    *has_start = *has_start || result.has_final;
+    if (!*has_start) {
+        DS_TRY(gather_swaps(fold, work, *period));
+    }
+    if (result.state == DS_SLOT_empty) {
+        return DS_OK;
+    }
+    if (!work->has_previous) {
+        work->previous = result;
+        work->has_previous = true;
+    }
+    work->past[work->past_count++] = past_of(*period, &result);
+    return DS_OK;
 }
 
 /* Predecessors, newest first while reading, then turned: rules want them ascending. */
 static enum ds_err gather_past(struct ds_fold *fold, struct ds_slot_work *work)
 {
     const struct ds_slot_full *slot = work->slot;
-    struct ds_key key = ds_key_slot(&slot->meter, slot->register_kind, slot->period - 1);
-    size_t prefix = key.size - 4;
-    work->past_count = 0;
-    while (work->past_count < DS_SLOT_PAST_MAX) {
-        struct ds_slice found;
-        struct ds_slice value;
-        enum ds_err err =
-            ds_txn_at_or_before(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &found, &value);
-        if (err == DS_ERR_NOT_FOUND ||
-            (err == DS_OK &&
-             (found.size != key.size || memcmp(found.data, key.byte, prefix) != 0))) {
+    uint32_t period = slot->period;
+    bool has_start = false;
+    memcpy(work->swaps, slot->swaps, slot->swap_count * sizeof(work->swaps[0]));
+    work->swap_count = slot->swap_count;
+    work->span_digits = slot->start_digits;
+    work->span_unit_l = slot->start_unit_l;
+    for (size_t i = 0; i < 2 * DS_SLOT_PAST_MAX && work->past_count < DS_SLOT_PAST_MAX; i++) {
+        enum ds_err err = gather_one(fold, work, &period, &has_start);
+        if (err == DS_ERR_NOT_FOUND) {
             break;
         }
         DS_TRY(err);
-        struct ds_cursor cursor;
-        ds_cursor_init(&cursor, found);
-        (void)ds_take_bytes(&cursor, prefix);
-        uint32_t period = ds_take_u32(&cursor);
-        struct ds_slot_result result;
-        DS_TRY(ds_slot_parse_result(value, &result));
-        key = ds_key_slot(&slot->meter, slot->register_kind, period - 1);
-        if (result.state == DS_SLOT_empty) {
-            continue;
-        }
-        if (!work->has_previous) {
-            work->previous = result;
-            work->has_previous = true;
-        }
-        work->past[work->past_count++] = past_of(period, &result);
     }
     for (size_t i = 0; i < work->past_count / 2; i++) {
         struct ds_slot_past swap = work->past[i];
@@ -164,9 +203,9 @@ static enum ds_err gather_facts(struct ds_fold *fold, struct ds_slot_work *work)
             ds_slot_load_or_empty(fold, DS_REC_tariff, &id, &work->tariff, sizeof(work->tariff)));
     }
     facts->meter = slot->meter;
-    facts->dial_digits = slot->start_digits != 0 ? (int32_t)slot->start_digits
-                                                 : (int32_t)DS_GET(meter, meter, dial_digits, 0);
-    facts->unit_l = slot->start_unit_l != 0 ? slot->start_unit_l : DS_GET(meter, meter, unit_l, 0);
+    facts->dial_digits = work->span_digits != 0 ? (int32_t)work->span_digits
+                                                : (int32_t)DS_GET(meter, meter, dial_digits, 0);
+    facts->unit_l = work->span_unit_l != 0 ? work->span_unit_l : DS_GET(meter, meter, unit_l, 0);
     facts->multiplier = DS_GET(meter, meter, multiplier, 0);
     facts->kind = (enum ds_meter_kind)DS_GET(meter, meter, kind, 0);
     facts->account_class = (enum ds_account_class)DS_GET(&work->account, account, class, 0);
@@ -225,8 +264,8 @@ static enum ds_err run_rules(struct ds_fold *fold, struct ds_slot_work *work)
         .candidate_count = with_decision(slot),
         .past = work->past,
         .past_count = work->past_count,
-        .swaps = slot->swaps,
-        .swap_count = slot->swap_count,
+        .swaps = work->swaps,
+        .swap_count = work->swap_count,
         .frozen = slot->sent_revision > 0,
         .frozen_order = (int64_t)slot->sent_position,
         .visit_proven = slot->visit_proven,
@@ -283,7 +322,8 @@ static void result_of(struct ds_slot_work *work)
     r->condition = (uint8_t)(chosen->condition == 0 ? DS_CONDITION_normal : chosen->condition);
     r->has_index = chosen->has_index;
     r->index = chosen->index;
-    r->final_index = chosen->has_index ? use->final_index : 0;
+    r->has_final = use->has_final;
+    r->final_index = use->has_final ? use->final_index : 0;
     r->has_previous = previous != NULL;
     r->previous_index = previous == NULL ? 0 : use->previous_index;
     r->has_volume = use->kind != DS_VOLUME_no_index && use->kind != DS_VOLUME_no_predecessor &&
@@ -297,7 +337,7 @@ static void result_of(struct ds_slot_work *work)
     if (chosen->has_index && ds_method_is_actual(chosen->method)) {
         r->has_last_actual = true;
         r->last_actual_index = chosen->index;
-    } else if (previous != NULL && slot->swap_count == 0) {
+    } else if (previous != NULL && work->swap_count == 0) {
         bool actual = previous->has_index && ds_method_is_actual(previous->method);
         r->has_last_actual = actual || previous->has_last_actual;
         r->last_actual_index = actual ? previous->final_index : previous->last_actual_index;
@@ -341,6 +381,8 @@ static void fill_billed(const struct ds_slot_result *r, struct ds_slot *row)
     DS_SET(row, slot, condition, r->condition);
     if (r->has_index) {
         DS_SET(row, slot, index, r->index);
+    }
+    if (r->has_final) {
         DS_SET(row, slot, final_index, r->final_index);
     }
     if (r->has_previous) {

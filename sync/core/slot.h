@@ -18,6 +18,7 @@
 struct ds_slot_result { /* What is billed, and what the next slot needs to know. */
     uint8_t state;      /* enum ds_slot_state */
     bool has_index;
+    bool has_final; /* The next slot goes on from final_index. */
     bool has_volume;
     bool has_last_actual;
     bool swapped;

@@ -12,6 +12,7 @@ enum {
     DECIDED = 64,
     VISIT_PROVEN = 128,
 };
+enum { HAS_FINAL = 128 }; /* In the byte of the state. */
 enum {
     C_INTERVAL = 1,
     C_INDEX = 2,
@@ -46,7 +47,7 @@ static void put_result(struct ds_builder *b, const struct ds_slot_full *slot)
                            bit(r->has_last_actual, HAS_LAST_ACTUAL) | bit(r->swapped, SWAPPED) |
                            bit(r->has_card, HAS_CARD) | bit(r->has_previous, HAS_PREVIOUS) |
                            bit(slot->decided, DECIDED) | bit(slot->visit_proven, VISIT_PROVEN)));
-    ds_put_u8(b, r->state);
+    ds_put_u8(b, (uint8_t)(r->state | bit(r->has_final, HAS_FINAL)));
     ds_put_u8(b, r->method);
     ds_put_u8(b, r->condition);
     ds_put_u32(b, (uint32_t)r->days);
@@ -72,7 +73,9 @@ static uint8_t take_result(struct ds_cursor *c, struct ds_slot_result *r)
     r->swapped = (flags & SWAPPED) != 0;
     r->has_card = (flags & HAS_CARD) != 0;
     r->has_previous = (flags & HAS_PREVIOUS) != 0;
-    r->state = ds_take_u8(c);
+    uint8_t state = ds_take_u8(c);
+    r->has_final = (state & HAS_FINAL) != 0;
+    r->state = state & (HAS_FINAL - 1);
     r->method = ds_take_u8(c);
     r->condition = ds_take_u8(c);
     r->days = (int32_t)ds_take_u32(c);

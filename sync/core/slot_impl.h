@@ -4,6 +4,8 @@
 
 #include "sync/core/slot.h"
 
+#define DS_SLOT_SPAN_SWAPS_MAX 8
+
 /* Everything that one recomputation needs; lives in the fold's arena. */
 struct ds_slot_work {
     struct ds_slot_full *slot;
@@ -14,6 +16,10 @@ struct ds_slot_work {
     struct ds_rule_meter facts;
     struct ds_slot_past past[DS_SLOT_PAST_MAX];
     size_t past_count;
+    struct ds_swap_seen swaps[DS_SLOT_SPAN_SWAPS_MAX]; /* Since the previous index. */
+    size_t swap_count;
+    uint8_t span_digits; /* Dial at the start of that span. */
+    int64_t span_unit_l;
     struct ds_slot_result previous; /* Of the nearest predecessor. */
     bool has_previous;
     struct ds_findings findings;

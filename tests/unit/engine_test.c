@@ -439,6 +439,25 @@ static void swap__consumption_runs_over_both_dials(void **state)
     assert_true(ds_slice_equal(meter.meter_no, ds_slice_of_text("N900")));
 }
 
+static void a_swap_in_a_period_without_index_is_billed_with_the_next(void **state)
+{
+    (void)state;
+    struct ds_swap swap = {.period = 0};
+    struct ds_slot slot;
+    history(0, 202511, 500);
+    DS_SET(&swap, swap, meter, s.meter[0]);
+    DS_SET(&swap, swap, period, 202512);
+    DS_SET(&swap, swap, instant_ms, s.now_ms - 20 * INT64_C(86400000));
+    DS_SET(&swap, swap, old_final_index, 510);
+    DS_SET(&swap, swap, new_initial_index, 3);
+    DS_SET(&swap, swap, new_meter_no, ds_slice_of_text("N901"));
+    DS_SET(&swap, swap, reason, ds_slice_of_text("expired"));
+    test_write(&s, &s.import, DS_REC_swap, NULL, &swap);
+    (void)test_reading(&s, &reader, 0, 10, TEST_PERIOD);
+    test_slot(&s, 0, TEST_PERIOD, &slot);
+    assert_int_equal(slot.consumption_l, 17000);
+}
+
 static void unknown_fields_and_types_from_a_newer_app_are_carried_and_kept(void **state)
 {
     (void)state;
@@ -478,6 +497,7 @@ int main(void)
         CASE(an_unknown_meter_typed_offline_is_merged_with_the_real_one),
         CASE(authority__a_reader_decides_nothing),
         CASE(swap__consumption_runs_over_both_dials),
+        CASE(a_swap_in_a_period_without_index_is_billed_with_the_next),
         CASE(unknown_fields_and_types_from_a_newer_app_are_carried_and_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
