@@ -10,7 +10,8 @@
 
 enum ds_lane_form { DS_LANE_SEALED = 4, DS_LANE_HELD = 5 }; /* Items of a lane's array. */
 
-/* Room for count items of size bytes; NULL (and a failed reader if count > 0) when there is none. */
+/* Room for count items of size bytes; NULL if count is 0 or, with a failed reader, if the arena is
+ * full. */
 void *ds_exchange_list(struct ds_reader *reader, struct ds_arena *arena, size_t count, size_t size);
 struct ds_incarnation ds_exchange_take_incarnation(struct ds_reader *reader);
 void ds_exchange_put_incarnation(struct ds_builder *builder,

@@ -380,7 +380,7 @@ static void message__every_truncation_and_flipped_bit_is_refused_or_harmless(voi
             assert_true(detail.text[0] != 0);
             free(exact);
         }
-        uint8_t *copy = malloc(whole[which].size);
+        uint8_t *copy = malloc(whole[which].size + 1);
         assert_non_null(copy);
         memcpy(copy, whole[which].data, whole[which].size);
         size_t refused = 0;

@@ -1,4 +1,5 @@
 /* Ops, chains, batches: what is written is read back, and nothing else is taken. */
+#include "schema/base/text.h"
 #include "schema/codec/msgpack.h"
 #include "schema/record.h"
 #include "sync/core/op.h"
@@ -7,7 +8,6 @@
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,11 +118,7 @@ static struct ds_slice unhex(const char *hex, uint8_t *memory, size_t size)
 {
     size_t count = strlen(hex) / 2;
     assert_true(count <= size);
-    for (size_t i = 0; i < count; i++) {
-        unsigned value = 0;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &value), 1);
-        memory[i] = (uint8_t)value;
-    }
+    assert_int_equal(ds_hex_parse(ds_slice_of_text(hex), memory, count), DS_OK);
     return (struct ds_slice){memory, count};
 }
 
