@@ -268,6 +268,7 @@ static enum ds_err run_rules(struct ds_fold *fold, struct ds_slot_work *work)
         .swap_count = work->swap_count,
         .frozen = slot->sent_revision > 0,
         .frozen_order = (int64_t)slot->sent_position,
+        .frozen_volume_l = slot->exported_volume_l,
         .visit_proven = slot->visit_proven,
         .previous_photo = work->previous.photo,
         .has_previous_card = work->previous.has_card,
@@ -470,6 +471,7 @@ static enum ds_err export_slot(struct ds_fold *fold, struct ds_slot_work *work, 
     uint32_t supersedes = slot->revision;
     slot->revision++;
     slot->exported = now;
+    slot->exported_volume_l = slot->result.consumption_l;
     fill_row(work, exportable, row);
     struct ds_builder builder;
     struct ds_slice fields;

@@ -54,8 +54,9 @@ struct ds_slot_full {
     uint32_t revision;
     uint32_t sent_revision;
     uint64_t sent_position;
-    struct ds_hash exported; /* Content of the last export; none: never. */
-    struct ds_hash content;  /* Hash over the candidates. */
+    int64_t exported_volume_l; /* Of the last export. */
+    struct ds_hash exported;   /* Content of the last export; none: never. */
+    struct ds_hash content;    /* Hash over the candidates. */
     bool decided;
     uint8_t action;
     bool decision_has_index;

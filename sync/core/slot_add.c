@@ -97,7 +97,7 @@ static enum ds_err pace(struct ds_fold *fold, const struct ds_id *meter, struct 
     DS_TRY(ds_slot_load_or_empty(fold, DS_REC_meter, meter, facts, sizeof(*facts)));
     struct ds_builder b;
     ds_builder_init(&b, bytes, sizeof(bytes));
-    ds_put_u8(&b, (uint8_t)(made->has_index | made->has_position << 1));
+    ds_put_u8(&b, (uint8_t)(made->has_index | (made->has_position && !made->mock) << 1));
     ds_put_id(&b, meter);
     ds_put_u64(&b, (uint64_t)made->instant_ms);
     ds_put_u64(&b, (uint64_t)made->index);

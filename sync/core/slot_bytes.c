@@ -223,6 +223,7 @@ void ds_slot_put(struct ds_builder *b, const struct ds_slot_full *slot)
     ds_put_u32(b, slot->revision);
     ds_put_u32(b, slot->sent_revision);
     ds_put_u64(b, slot->sent_position);
+    put_i64(b, slot->exported_volume_l);
     ds_put_hash(b, &slot->exported);
     ds_put_hash(b, &slot->content);
     if (slot->decided) {
@@ -266,6 +267,7 @@ enum ds_err ds_slot_parse(struct ds_slice bytes, struct ds_slot_full *slot)
     slot->revision = ds_take_u32(&cursor);
     slot->sent_revision = ds_take_u32(&cursor);
     slot->sent_position = ds_take_u64(&cursor);
+    slot->exported_volume_l = take_i64(&cursor);
     slot->exported = ds_take_hash(&cursor);
     slot->content = ds_take_hash(&cursor);
     if (slot->decided) {

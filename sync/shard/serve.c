@@ -317,7 +317,7 @@ static enum ds_err tell_rows(struct answer *a)
     struct ds_response *response = a->response;
     uint64_t wanted = serve->request.budget;
     enum { MOST = 2097152 }; /* Rows; keys, lanes and given-back batches come on top. */
-    enum { LEAST = 4096 };   /* Less would not move a cursor. */
+    enum { LEAST = 1024 };   /* Less would not move a cursor. */
     size_t left = wanted > MOST ? MOST : wanted < LEAST ? LEAST : (size_t)wanted;
     size_t rows_left = DS_PAGE_ROWS_MAX;
     response->pages =
