@@ -2,6 +2,7 @@
  *
  * DS_UPDATE_GOLDEN=1 writes the file anew; a change of it is a change of the format. */
 #include "schema/codec/msgpack.h"
+#include "sync/shard/envelope.h"
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
@@ -104,10 +105,11 @@ static void put_exchange(struct ds_builder *text, const struct samples *samples,
                          const struct ds_secret *key, struct ds_slice plain)
 {
     static uint8_t memory[SAMPLES_MEMORY_SIZE];
+    static uint8_t product_memory[SAMPLES_MEMORY_SIZE];
     struct ds_builder envelope;
     struct ds_slice made;
     uint8_t tag[DS_TAG_SIZE];
-    /* Written by hand from FORMAT.md, so that this file checks sync/shard/envelope.c too. */
+    /* Written by hand from FORMAT.md, and then the same by the product. */
     ds_builder_init(&envelope, memory, sizeof(memory));
     ds_put_u8(&envelope, DS_SUITE);
     ds_put_u8(&envelope, 0);
@@ -120,6 +122,13 @@ static void put_exchange(struct ds_builder *text, const struct samples *samples,
     ds_put_bytes(&envelope, DS_SLICE_OF(tag));
     assert_int_equal(ds_builder_end(&envelope, &made), DS_OK);
     put_raw(text, name, made);
+
+    struct ds_builder product;
+    struct ds_slice sealed;
+    ds_builder_init(&product, product_memory, sizeof(product_memory));
+    ds_envelope_seal(NULL, key, &samples->device, SAMPLES_COUNTER, plain, &product);
+    assert_int_equal(ds_builder_end(&product, &sealed), DS_OK);
+    assert_true(ds_slice_equal(sealed, made));
 }
 
 static void put_all(struct ds_builder *text, const struct samples *samples)
