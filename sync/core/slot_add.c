@@ -15,7 +15,7 @@ static void interval_of(const struct ds_fold *fold, struct ds_candidate *made)
     if (batch->boot != 0 && batch->boot == fold->anchor_boot &&
         fold->op->mono_ms <= fold->anchor_mono_ms &&
         fold->anchor_mono_ms - fold->op->mono_ms < (uint64_t)received) {
-        /* Same boot: the monotonic clock tells how long ago it was, whatever the wall clock says. */
+        /* Same boot: the monotonic clock tells how long ago, whatever the wall clock says. */
         int64_t then = received - (int64_t)(fold->anchor_mono_ms - fold->op->mono_ms);
         made->earliest_ms = then - MINUTE_MS;
         made->latest_ms = then;
