@@ -58,7 +58,8 @@ struct ds_csv {
 
 /* delimiter: ',' ';' '\t' '|' or any other ASCII byte but quote, CR, LF. */
 void ds_csv_init(struct ds_csv *csv, char delimiter);
-/* Hand in the next chunk; only after DS_CSV_MORE or init. Borrowed until DS_CSV_MORE comes again. */
+/* Hand in the next chunk; only after DS_CSV_MORE or init. Borrowed until DS_CSV_MORE comes
+ * again. */
 void ds_csv_feed(struct ds_csv *csv, struct ds_slice chunk);
 /* There are no more chunks. A last row without line end is a row. */
 void ds_csv_finish(struct ds_csv *csv);

@@ -38,8 +38,8 @@ DS_NODISCARD enum ds_err ds_mp_scan_prefix(struct ds_slice bytes, size_t *size,
                                            struct ds_detail *detail);
 
 /* ---- Reading over a cursor, of scanned or unscanned bytes: each checks type, canonical form and
- * bounds; on failure it returns 0 or empty, sets cursor->failed and does not move. Slices borrow the
- * cursor's bytes. Key order and depth are seen by the scan and ds_mp_take_value() only. ---- */
+ * bounds; on failure it returns 0 or empty, sets cursor->failed and does not move. Slices borrow
+ * the cursor's bytes. Key order and depth are seen by the scan and ds_mp_take_value() only. ---- */
 enum ds_mp_kind {
     DS_MP_NONE, /* Failed, at the end, or a byte that no canonical value starts with. */
     DS_MP_UINT, /* 0 .. 2^64 - 1 */

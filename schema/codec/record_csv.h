@@ -1,4 +1,4 @@
-/* One field, one cell: how values of the schema stand in tables that people and other systems write.
+/* One field, one cell: how values stand in tables that people and other systems write.
  *
  * INT: a decimal number times 10^scale (degrees with scale 7 are 1e-7 degrees, cubic metres with
  * scale 3 are litres); by unit also an instant (RFC 3339), a date (2026-01-05) or a period

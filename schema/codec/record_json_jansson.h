@@ -22,8 +22,8 @@ struct ds_sealer {
 };
 
 /* *out is yours (json_decref). DS_ERR_LIMIT: larger than DS_JSON_SIZE_MAX or nested deeper than
- * DS_JSON_DEPTH_MAX; DS_ERR_DECODE, mostly "line L, column C: what", otherwise. Any JSON value is taken, not
- * only objects and arrays. */
+ * DS_JSON_DEPTH_MAX; DS_ERR_DECODE, mostly "line L, column C: what", otherwise. Any JSON value is
+ * taken, not only objects and arrays. */
 DS_NODISCARD enum ds_err ds_json_parse(struct ds_slice text, json_t **out,
                                        struct ds_detail *detail);
 /* The same for trusted files (a GeoJSON import) with a size limit of the caller's. */

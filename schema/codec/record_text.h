@@ -8,8 +8,8 @@
 #include "schema/base/arena.h"
 #include "schema/record.h"
 
-/* For ENUM, TEXT, BYTES, ID and HASH fields; another type is DS_ERR_USAGE. A TEXT is borrowed, BYTES
- * lie in arena (DS_ERR_LIMIT when full). DS_ERR_SCHEMA "field: what". */
+/* For ENUM, TEXT, BYTES, ID and HASH fields; another type is DS_ERR_USAGE. A TEXT is borrowed,
+ * BYTES lie in arena (DS_ERR_LIMIT when full). DS_ERR_SCHEMA "field: what". */
 DS_NODISCARD enum ds_err ds_field_from_text(const struct ds_field *field, struct ds_slice text,
                                             struct ds_arena *arena, void *member,
                                             struct ds_detail *detail);
