@@ -6,7 +6,8 @@
 
 /* clang-format off */
 #define DS_BEGIN(RECORD) static const struct ds_field RECORD##_fields[] = {
-#define DS_FIELD(RECORD, TAG, NAME, TYPE, LIST, UNIT, MIN, MAX, POLICY, WRITERS, PRIVACY, NEED, DOC) \
+#define DS_FIELD(RECORD, TAG, NAME, TYPE, LIST, UNIT, MIN, MAX, POLICY, WRITERS, PRIVACY, NEED,    \
+                 DOC)                                                                              \
     {.tag = (TAG), .index = DS_PLACE_##RECORD##_##NAME, .type = DS_TYPE_##TYPE,                    \
      .list = DS_LIST_##LIST, .unit = DS_UNIT_##UNIT, .min = (MIN), .max = (MAX),                   \
      .policy = DS_POLICY_##POLICY, .writers = DS_##WRITERS, .privacy = DS_PRIVACY_##PRIVACY,       \

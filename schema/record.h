@@ -338,8 +338,8 @@ static inline void ds_clear(struct ds_presence *presence, unsigned place)
 #define DS_GET(object, record, member, fallback)                                                   \
     (DS_HAS(object, record, member) ? (object)->member : (fallback))
 
-/* What is wrong with a field's member (see DS_C_*): its range, list, UTF-8 or size; NULL if nothing.
- * Static text. */
+/* What is wrong with a field's member (see DS_C_*): its range, list, UTF-8 or size. Static text,
+ * NULL if nothing is. */
 const char *ds_field_wrong(const struct ds_field *field, const void *member);
 /* Check the values of a record struct against its table: ranges, lists, UTF-8, sizes. complete:
  * also that REQUIRED fields are valued. On DS_ERR_SCHEMA *bad (optional) is the offending field and

@@ -1,4 +1,4 @@
-/* csv-spectrum: the files give the rows that their JSON twins say; and written again they come back. */
+/* csv-spectrum: the files give the rows that their JSON twins say, also when written again. */
 #include "schema/codec/csv.h"
 #include "schema/codec/record_json_jansson.h"
 #include "tests/support/file.h"

@@ -1,5 +1,5 @@
-/* msgpack-test-suite: of all legal encodings of a value exactly the canonical one is taken, and none
- * of what has no canonical form here (floating point, extensions, text keys). */
+/* msgpack-test-suite: of all legal encodings of a value exactly the canonical one is taken, and
+ * none of what has no canonical form here (floating point, extensions, text keys). */
 #include "schema/base/text.h"
 #include "schema/codec/msgpack.h"
 #include "schema/codec/record_json_jansson.h"
