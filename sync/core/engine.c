@@ -263,6 +263,18 @@ static enum ds_err suspend_device(struct ds_fold *fold)
     return ds_fold_write_entity(fold, DS_REC_device, &fold->device, fields);
 }
 
+/* A `seen` from before a restore counts up to what was kept. */
+static enum ds_err clamp_seen(struct ds_fold *fold, struct ds_op *op)
+{
+    uint64_t kept = 0;
+    if (fold->batch->epoch >= fold->meta->epoch) {
+        return DS_OK;
+    }
+    DS_TRY(ds_kept_since(fold->txn, fold->batch->epoch, &kept));
+    op->seen = op->seen < kept ? op->seen : kept;
+    return DS_OK;
+}
+
 static enum ds_err fold_one(struct ds_fold *fold, const struct ds_incarnation *name,
                             struct ds_op *op, uint64_t seq)
 {
@@ -274,10 +286,7 @@ static enum ds_err fold_one(struct ds_fold *fold, const struct ds_incarnation *n
                                     .writer = *name,
                                     .seq = seq,
                                     .lane = (uint8_t)fold->batch->lane};
-    /* A `seen` from before a restore counts up to what was kept. */
-    if (fold->batch->epoch < fold->meta->epoch && op->seen > fold->meta->kept_size) {
-        op->seen = fold->meta->kept_size;
-    }
+    DS_TRY(clamp_seen(fold, op));
     DS_TRY(is_clone(fold, name, seq, &fold->clone));
     if (fold->clone) {
         DS_TRY(suspend_device(fold));
@@ -422,6 +431,7 @@ enum ds_err ds_fold_released(struct ds_fold *fold, const struct ds_quarantine_it
     memcpy(again->write.writer.byte, item->op.byte, sizeof(again->write.writer.byte));
     again->write.lane = item->op.byte[8];
     again->write.seq = batch->first_seq + (uint64_t)item->ordinal;
+    DS_TRY(clamp_seen(again, &op));
     DS_TRY(load_lineage(fold->txn, &again->write.writer, &again->lineage));
     enum ds_err err = ds_fold_op(again);
     fold->ordinal = again->ordinal;
@@ -433,17 +443,6 @@ static enum ds_err store_entry(struct ds_fold *fold, struct ds_slice bytes)
 {
     struct ds_key key = ds_key_journal(fold->position);
     return ds_txn_put(fold->txn, DS_TABLE_JOURNAL, ds_key_slice(&key), bytes);
-}
-
-static enum ds_err fold_epoch(struct ds_fold *fold, const struct ds_entry *entry)
-{
-    if (entry->epoch != fold->meta->epoch + 1 || entry->kept_size != fold->meta->size) {
-        fold->out->error = DS_ERR_EPOCH;
-        return DS_OK;
-    }
-    fold->meta->epoch = entry->epoch;
-    fold->meta->kept_size = entry->kept_size;
-    return DS_OK;
 }
 
 enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta, struct ds_slice bytes,
@@ -496,7 +495,7 @@ enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta, struc
         }
         break;
     case DS_ENTRY_EPOCH:
-        DS_TRY(fold_epoch(fold, &entry));
+        DS_TRY(ds_fold_epoch(fold, &entry));
         err = store_entry(fold, bytes);
         break;
     }

@@ -38,6 +38,9 @@ struct ds_shard_meta {
 };
 DS_NODISCARD enum ds_err ds_meta_load(struct ds_txn *txn, struct ds_shard_meta *meta);
 DS_NODISCARD enum ds_err ds_meta_store(struct ds_txn *txn, const struct ds_shard_meta *meta);
+/* The least size that any restore since that epoch kept: whoever comes from there knows positions
+ * up to it. UINT64_MAX if there was none. */
+DS_NODISCARD enum ds_err ds_kept_since(struct ds_txn *txn, uint64_t epoch, uint64_t *kept_size);
 
 /* Judge a batch before it becomes an entry: known already (then position and duplicate are set), a
  * gap, an unknown device, or acceptable (new, overlap, branch). Read only. */

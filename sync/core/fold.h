@@ -64,6 +64,8 @@ DS_NODISCARD enum ds_err ds_fold_unlink(struct ds_fold *fold, enum ds_link kind,
                                         const struct ds_id *parent, uint32_t order,
                                         const struct ds_id *child);
 
+/* Open a new epoch; remembers what it kept. */
+DS_NODISCARD enum ds_err ds_fold_epoch(struct ds_fold *fold, const struct ds_entry *entry);
 /* Fold fold->op. Errors are the store's; what was wrong with the op becomes a verdict. */
 DS_NODISCARD enum ds_err ds_fold_op(struct ds_fold *fold);
 /* A verdict row in the device's mailbox, unless it is plainly applied. */

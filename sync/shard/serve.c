@@ -87,6 +87,35 @@ static enum ds_err take_batches(struct ds_serve *serve, struct ds_txn *txn)
     return DS_OK;
 }
 
+/* Has the device seen more of this journal than we have? Then we were rolled back. */
+static bool is_behind(const struct ds_shard_meta *meta, const struct ds_request *request)
+{
+    if (request->epoch > meta->epoch || request->witness_epoch > meta->epoch) {
+        return true;
+    }
+    if (request->witness_epoch == meta->epoch && request->witness_size > meta->size) {
+        return true;
+    }
+    for (size_t i = 0; i < request->cursor_count && request->epoch == meta->epoch; i++) {
+        if (request->cursors[i].position > meta->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ds_err check_behind(struct ds_txn *txn, const struct ds_request *request,
+                                struct ds_detail *detail)
+{
+    struct ds_shard_meta meta;
+    DS_TRY(ds_meta_load(txn, &meta));
+    if (is_behind(&meta, request)) {
+        ds_detail_set(detail, "the device knows a later head of this journal than we have", NULL);
+        return DS_ERR_EPOCH;
+    }
+    return DS_OK;
+}
+
 static enum ds_err open_request(struct ds_serve *serve, struct ds_envelope_codec *codec,
                                 struct ds_slice body, struct ds_txn *txn, struct ds_detail *detail)
 {
@@ -102,6 +131,9 @@ static enum ds_err open_request(struct ds_serve *serve, struct ds_envelope_codec
     /* What was not needed goes back: the plain text is the last thing in the arena. */
     ds_arena_rewind(&serve->arena, (size_t)(memory - serve->arena.base) + buffer.used);
     DS_TRY(ds_request_parse(plain, &serve->arena, &serve->request, detail));
+    /* Before any work is taken: what a rolled back journal takes in would look as if the restore,
+     * once it is declared, had kept it. */
+    DS_TRY(check_behind(txn, &serve->request, detail));
     return take_batches(serve, txn);
 }
 
@@ -331,8 +363,8 @@ static enum ds_err tell_rows(struct answer *a)
         if (known != NULL) {
             after = *known;
         }
-        if (serve->request.epoch < a->meta.epoch && after.position > a->meta.kept_size) {
-            after.position = a->meta.kept_size;
+        if (after.position > response->kept_size && serve->request.epoch < a->meta.epoch) {
+            after.position = response->kept_size;
             after.ordinal = UINT32_MAX;
         }
         if (rows_left == 0 || left < PAGE_MIN) {
@@ -474,22 +506,15 @@ static enum ds_err tell_epoch(struct answer *a)
     return ds_arena_copy(&a->serve->arena, bytes, &a->response->epoch_entry);
 }
 
-/* Has the device seen more of this journal than we have? Then we were rolled back. */
-static bool is_behind(const struct answer *a)
+/* Who comes from an earlier epoch hears the least that was kept since. */
+static enum ds_err kept_for(struct answer *a)
 {
-    const struct ds_request *request = &a->serve->request;
-    if (request->epoch > a->meta.epoch || request->witness_epoch > a->meta.epoch) {
-        return true;
+    uint64_t epoch = a->serve->request.epoch;
+    a->response->kept_size = a->meta.kept_size;
+    if (epoch > 0 && epoch < a->meta.epoch) {
+        DS_TRY(ds_kept_since(a->txn, epoch, &a->response->kept_size));
     }
-    if (request->witness_epoch == a->meta.epoch && request->witness_size > a->meta.size) {
-        return true;
-    }
-    for (size_t i = 0; i < request->cursor_count && request->epoch == a->meta.epoch; i++) {
-        if (request->cursors[i].position > a->meta.size) {
-            return true;
-        }
-    }
-    return false;
+    return DS_OK;
 }
 
 static enum ds_err fill(struct answer *a, struct ds_detail *detail)
@@ -497,10 +522,7 @@ static enum ds_err fill(struct answer *a, struct ds_detail *detail)
     struct ds_serve *serve = a->serve;
     struct ds_response *response = a->response;
     DS_TRY(ds_meta_load(a->txn, &a->meta));
-    if (is_behind(a)) {
-        ds_detail_set(detail, "the device knows a later head of this journal than we have", NULL);
-        return DS_ERR_EPOCH;
-    }
+    DS_TRY(check_behind(a->txn, &serve->request, detail));
     response->taken =
         ds_arena_alloc(&serve->arena, (serve->submission_count + 1) * sizeof(*response->taken));
     response->own_batches =
@@ -511,7 +533,7 @@ static enum ds_err fill(struct answer *a, struct ds_detail *detail)
     response->version = DS_EXCHANGE_VERSION;
     response->instant_ms = serve->shard->clock.now_ms(serve->shard->clock.context);
     response->epoch = a->meta.epoch;
-    response->kept_size = a->meta.kept_size;
+    DS_TRY(kept_for(a));
     response->snapshot = a->meta.size;
     response->retry_ms = RETRY_MS;
     tell_taken(a);

@@ -25,7 +25,8 @@ struct ds_serve {
     enum ds_err *errors; /* Per submission. */
 };
 /* memory: DS_SERVE_ARENA_SIZE bytes that outlive the serve. DS_ERR_AUTH, _DECODE, _SIGNATURE,
- * _LIMIT: answer the HTTP error with an empty body. */
+ * _LIMIT: answer the HTTP error with an empty body. DS_ERR_EPOCH: the device showed a valid head of
+ * ours that is larger than our journal: nothing is taken, 503 until restore is declared. */
 DS_NODISCARD enum ds_err ds_serve_open(struct ds_serve *serve, struct ds_shard *shard,
                                        struct ds_envelope_codec *codec, struct ds_slice body,
                                        void *memory, struct ds_detail *detail);
