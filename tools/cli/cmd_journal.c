@@ -1,0 +1,191 @@
+/* journal verify, journal head, rebuild, scrub, backup, restore, bundle import, reconcile. */
+#include "schema/base/text.h"
+#include "server/files.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The daemon may stand in another folder than the caller: paths go there whole. */
+static enum ds_err absolute(const char *path, char whole[static DS_PATH_MAX],
+                            struct ds_detail *detail)
+{
+    char here[DS_PATH_MAX];
+    size_t size = strlen(path);
+    if (path[0] == '/' && size < DS_PATH_MAX) {
+        memcpy(whole, path, size + 1);
+        return DS_OK;
+    }
+    if (getcwd(here, sizeof(here)) == NULL) {
+        ds_detail_set(detail, "the present folder has no name", NULL);
+        return DS_ERR_IO;
+    }
+    return ds_path_join(here, path, whole);
+}
+
+/* Open the station, ask one thing, close. request is stolen; *answer is yours on DS_OK. */
+static enum ds_err ask(const char *dir, json_t *request, json_t **answer, struct ds_detail *detail)
+{
+    struct ds_state state;
+    enum ds_err err = ds_state_open(&state, dir, detail);
+    if (err != DS_OK) {
+        json_decref(request);
+        return err;
+    }
+    err = ds_state_call(&state, request, answer, detail);
+    ds_state_close(&state);
+    return err;
+}
+
+static long long number_of(const json_t *answer, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(answer, name));
+}
+
+static const char *text_of(const json_t *answer, const char *name)
+{
+    const char *text = json_string_value(json_object_get(answer, name));
+    return text != NULL ? text : "";
+}
+
+/* Every member of the answer is a member of ours. */
+static void put_all(struct ds_cli *cli, json_t *answer)
+{
+    json_object_del(answer, "ok");
+    json_object_update(cli->answer, answer);
+}
+
+enum ds_exit ds_cmd_journal_verify(struct ds_cli *cli)
+{
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "verify"), &answer, &detail);
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    put_all(cli, answer);
+    ds_cli_print(cli, "journal of %lld entries: every form, signature, chain and hash is right",
+                 number_of(answer, "size"));
+    ds_cli_print(cli, "root %s", text_of(answer, "root"));
+    json_decref(answer);
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_journal_head(struct ds_cli *cli)
+{
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "station"), &answer, &detail);
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    static const char *const names[] = {"id", "epoch", "size", "root", "sign_key"};
+    for (size_t i = 0; i < DS_COUNT(names); i++) {
+        json_t *value = json_object_get(answer, names[i]);
+        if (value != NULL) {
+            ds_cli_put(cli, names[i], json_incref(value));
+        }
+    }
+    ds_cli_print(cli, "epoch %lld, size %lld", number_of(answer, "epoch"),
+                 number_of(answer, "size"));
+    ds_cli_print(cli, "root %s", text_of(answer, "root"));
+    json_decref(answer);
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_rebuild(struct ds_cli *cli)
+{
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "rebuild"), &answer, &detail);
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    put_all(cli, answer);
+    bool equal = json_is_true(json_object_get(answer, "equal"));
+    ds_cli_print(cli, "state   %s", text_of(answer, "have"));
+    ds_cli_print(cli, "rebuilt %s: %s", text_of(answer, "made"), equal ? "equal" : "DIFFERENT");
+    json_decref(answer);
+    if (!equal) {
+        ds_detail_set(&detail, "refolding the journal gives another state", NULL);
+        return ds_cli_fail(cli, DS_ERR_INTEGRITY, &detail);
+    }
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_scrub(struct ds_cli *cli)
+{
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "scrub"), &answer, &detail);
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    put_all(cli, answer);
+    ds_cli_print(cli, "%lld values read, %lld bad", number_of(answer, "values"),
+                 number_of(answer, "bad"));
+    json_decref(answer);
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_backup(struct ds_cli *cli)
+{
+    char to[DS_PATH_MAX];
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = absolute(cli->position[1], to, &detail);
+    if (err == DS_OK) {
+        err = ask(cli->position[0], json_pack("{s:s, s:s}", "do", "backup", "to", to), &answer,
+                  &detail);
+    }
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    json_decref(answer);
+    ds_cli_put_text(cli, "to", to);
+    ds_cli_print(cli, "backed up to %s", to);
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_restore(struct ds_cli *cli)
+{
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = ds_site_restore(cli->position[0], cli->position[1], &detail);
+    if (err == DS_OK) {
+        err = ask(cli->position[1],
+                  json_pack("{s:s, s:s}", "do", "epoch", "user", ds_cli_value(cli, "user")),
+                  &answer, &detail);
+    }
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    put_all(cli, answer);
+    ds_cli_print(cli, "restored to %s: epoch %lld from size %lld on", cli->position[1],
+                 number_of(answer, "epoch"), number_of(answer, "kept_size"));
+    ds_cli_print(cli, "handhelds bring back what the backup does not hold");
+    json_decref(answer);
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_bundle_import(struct ds_cli *cli)
+{
+    char file[DS_PATH_MAX];
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    enum ds_err err = absolute(cli->position[1], file, &detail);
+    if (err == DS_OK) {
+        err = ask(cli->position[0], json_pack("{s:s, s:s}", "do", "bundle", "file", file), &answer,
+                  &detail);
+    }
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    put_all(cli, answer);
+    long long refused = number_of(answer, "refused");
+    ds_cli_print(cli, "%lld batches taken, %lld refused", number_of(answer, "taken"), refused);
+    json_decref(answer);
+    return refused > 0 ? DS_EXIT_PARTLY : DS_EXIT_OK;
+}

@@ -1,0 +1,204 @@
+/* The table of commands: a row is all there is to know about one (cli.h). */
+#include "tools/cli/commands.h"
+
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, NULL, NULL, false                                                                    \
+    }
+#define NONE no_options
+
+static const struct ds_cli_option no_options[] = {END};
+
+static const struct ds_cli_option init_options[] = {
+    {"number", "N", "Station code.", true},
+    {"name", "S", "Name.", true},
+    {"offset", "+08:00", "Time zone.", true},
+    {"billing", "central|doorstep", "Whose bill is the legal bill; default central.", false},
+    {"sample", NULL, "A station of sample data: a settable clock is allowed.", false},
+    {"clock", "INSTANT", "Of a sample station: the instant at which it begins.", false},
+    END};
+
+static const struct ds_cli_option import_options[] = {
+    {"kind", "K", "What the rows are.", true},
+    {"map", "MAPPING.ini", "How the file's columns become fields.", false},
+    {"dry-run", NULL, "Check every row and write the rejected ones; load nothing.", false},
+    END};
+
+static const struct ds_cli_option export_options[] = {
+    {"kind", "K", "Which records: account, meter, reading, slot, ...", true},
+    {"format", "csv|jsonl|geojson", "How they are written.", true},
+    {"out", "FILE", "Where; default: standard output.", false},
+    END};
+
+static const struct ds_cli_option user_add_options[] = {
+    {"name", "N", "Name to log in with.", true},
+    {"worker", "W", "Number of the person; made if there is none.", false},
+    {"role", "R", "Roles to grant, with commas between.", false},
+    {"password-file", "FILE", "Its first line; default: DOORSTEP_PASSWORD.", false},
+    END};
+
+static const struct ds_cli_option user_options[] = {{"name", "N", "Name of the user.", true}, END};
+
+static const struct ds_cli_option code_options[] = {
+    {"worker", "W", "Number of the person who will hold the device.", true},
+    {"qr", "FILE.png", "Also as a QR picture.", false},
+    {"qr-text", NULL, "Also as a QR on the terminal.", false},
+    {"url", "URL", "What the device calls; default: server.public_url.", false},
+    {"pins", "HEX", "SHA-256 of the proxy's public keys; default: the station's own.", false},
+    END};
+
+static const struct ds_cli_option period_open_options[] = {
+    {"book", "B", "One book.", false},
+    {"all", NULL, "Every book.", false},
+    {"period", "YYYYMM", "Which period.", true},
+    {"due", "DAY", "When readings are due.", false},
+    END};
+
+static const struct ds_cli_option period_close_options[] = {
+    {"book", "B", "One book.", false},
+    {"all", NULL, "Every book.", false},
+    {"period", "YYYYMM", "Which period.", true},
+    END};
+
+static const struct ds_cli_option assign_options[] = {
+    {"book", "B", "Which book.", true}, {"worker", "W", "Who walks it from now on.", true}, END};
+
+static const struct ds_cli_option restore_options[] = {
+    {"user", "NAME", "The administrator who declares it; his key signs.", true}, END};
+
+#define STORE                                                                                      \
+    {                                                                                              \
+        "store", "H", "Folder of the handheld's store.", true                                      \
+    }
+#define PIN                                                                                        \
+    {                                                                                              \
+        "pin-file", "FILE", "Its first line is the PIN; default: DOORSTEP_PIN.", false             \
+    }
+#define AT                                                                                         \
+    {                                                                                              \
+        "at", "INSTANT", "What the handheld's clock says; default: the machine's.", false          \
+    }
+static const struct ds_cli_option store_options[] = {STORE, PIN, AT, END};
+
+static const struct ds_cli_option list_options[] = {
+    STORE,
+    PIN,
+    AT,
+    {"book", "B", "Which book.", true},
+    {"open", NULL, "Only what is still to be read.", false},
+    END};
+
+static const struct ds_cli_option show_options[] = {
+    STORE,
+    PIN,
+    AT,
+    {"meter", "M", "Meter number, or 32 hex digits.", true},
+    {"manufacturer", "NAME", "Where two makers have the number.", false},
+    END};
+
+static const struct ds_cli_option log_options[] = {
+    STORE, PIN, AT, {"unsent", NULL, "Only what is not under a receipt.", false}, END};
+
+static const struct ds_cli_option read_options[] = {
+    STORE,
+    PIN,
+    AT,
+    {"meter", "M", "Meter number, or 32 hex digits.", true},
+    {"manufacturer", "NAME", "Where two makers have the number.", false},
+    {"index", "N", "What the dial shows, up to the last read digit.", false},
+    {"again", "N", "The second, blind entry, where a rule asked for one.", false},
+    {"period", "YYYYMM", "Default: the open one of the meter's book.", false},
+    {"method", "WORD", "on_site (default), phone, self_report, estimate, remote, card.", false},
+    {"condition", "WORD", "normal (default), not_seen, no_access, stopped, ...", false},
+    {"register", "WORD", "mechanical (default), electronic, standard, working.", false},
+    {"estimate-method", "WORD", "same_season, mean_of_3_actual, zero_vacant, agreed.", false},
+    {"photo", "FILE", "Picture of the dial; its bytes stay in the vault.", false},
+    {"reason", "TEXT", "Why, where a rule asked.", false},
+    {"note", "TEXT", "A note; no personal data.", false},
+    {"lat", "DEGREES", "Where the reader stands.", false},
+    {"lon", "DEGREES", "Likewise.", false},
+    {"accuracy", "METRES", "Of the position; default 10.", false},
+    END};
+
+static const struct ds_cli_option visit_options[] = {
+    STORE,
+    PIN,
+    AT,
+    {"meter", "M", "Meter number, or 32 hex digits.", true},
+    {"manufacturer", "NAME", "Where two makers have the number.", false},
+    {"outcome", "WORD", "no_access, refused, moved, dog, unsafe, entered.", true},
+    {"period", "YYYYMM", "Default: the open one of the meter's book.", false},
+    {"slip", NULL, "A slip was left.", false},
+    {"photo", "FILE", "Picture of the door.", false},
+    {"note", "TEXT", "A note; no personal data.", false},
+    {"lat", "DEGREES", "Where the worker stands.", false},
+    {"lon", "DEGREES", "Likewise.", false},
+    {"accuracy", "METRES", "Of the position; default 10.", false},
+    END};
+
+#define ROW(name, positions, options, run, help, more)                                             \
+    {                                                                                              \
+        name, positions, options, help, more, run                                                  \
+    }
+static const struct ds_cli_command commands[] = {
+    ROW("station init", "DIR", init_options, ds_cmd_station_init, "Make a station's folder.",
+        "DIR may not exist, or must be empty. It holds settings, keys, journal and state."),
+    ROW("station show", "DIR", NONE, ds_cmd_station_show, "Say what a station is.", ""),
+    ROW("import", "DIR FILE", import_options, ds_cmd_import, "Load rows of a file.",
+        "Kinds: station worker account premises meter book tariff code history asset\n"
+        "remote_reading billing_answer. CSV; premises and asset also as FILE.geojson.\n"
+        "Rejected rows go to FILE.bad.csv with _line, _column and _reason, the rest loads: exit "
+        "3.\n"
+        "Loading a file twice changes nothing. tools/README.md says what a mapping holds."),
+    ROW("export", "DIR", export_options, ds_cmd_export, "Write records to a file.",
+        "Personal fields are written in clear. A CSV of what import takes has its columns."),
+    ROW("user add", "DIR", user_add_options, ds_cmd_user_add,
+        "Add a console user, or change his password.", ""),
+    ROW("user remove", "DIR", user_options, ds_cmd_user_remove, "Switch a console user off.", ""),
+    ROW("user list", "DIR", NONE, ds_cmd_user_list, "List the console users.", ""),
+    ROW("device code", "DIR", code_options, ds_cmd_device_code,
+        "Make an enrolment code: text, and QR.", "It lives 15 minutes and serves once."),
+    ROW("period open", "DIR", period_open_options, ds_cmd_period_open,
+        "Open a billing period of a book, or of all.", ""),
+    ROW("period close", "DIR", period_close_options, ds_cmd_period_close,
+        "Close the reading of a period: billing may have what is settled.", ""),
+    ROW("book assign", "DIR", assign_options, ds_cmd_book_assign, "Give a book to a worker.", ""),
+    ROW("journal verify", "DIR", NONE, ds_cmd_journal_verify,
+        "Verify every entry, signature, chain and the tree.",
+        "A changed byte is named by entry, device and sequence: exit 4."),
+    ROW("journal head", "DIR", NONE, ds_cmd_journal_head, "Epoch, size and root of the journal.",
+        ""),
+    ROW("rebuild", "DIR", NONE, ds_cmd_rebuild, "Fold the journal into a fresh store and compare.",
+        "Another digest: exit 4."),
+    ROW("scrub", "DIR", NONE, ds_cmd_scrub, "Read every stored value and check its tag.", ""),
+    ROW("backup", "DIR TO", NONE, ds_cmd_backup, "Copy a station while it runs.", ""),
+    ROW("restore", "FROM DIR", restore_options, ds_cmd_restore,
+        "Make a station from a backup, in a new epoch.",
+        "Handhelds learn of it at their next exchange and bring back what it does not hold."),
+    ROW("bundle export", "FILE", store_options, ds_cmd_bundle_export,
+        "Write a handheld's unsent work to a file that any bearer can carry.", ""),
+    ROW("bundle import", "DIR FILE", NONE, ds_cmd_bundle_import, "Take the work in a bundle file.",
+        ""),
+    ROW("handheld enrol", "CODE", store_options, ds_cmd_handheld_enrol,
+        "Enrol with a code (`device code`).", ""),
+    ROW("handheld sync", "", store_options, ds_cmd_handheld_sync,
+        "Send and take until nothing is left.", "Locked, it hands in sealed work only."),
+    ROW("handheld books", "", store_options, ds_cmd_handheld_books, "Books and their progress.",
+        ""),
+    ROW("handheld list", "", list_options, ds_cmd_handheld_list, "A book in walking order.", ""),
+    ROW("handheld show", "", show_options, ds_cmd_handheld_show, "One meter, with its customer.",
+        ""),
+    ROW("handheld read", "", read_options, ds_cmd_handheld_read, "Record a reading.",
+        "Where a rule asks, nothing is recorded (exit 1) until --again, --reason or --photo "
+        "answers."),
+    ROW("handheld visit", "", visit_options, ds_cmd_handheld_visit, "Record a visit.", ""),
+    ROW("handheld status", "", store_options, ds_cmd_handheld_status,
+        "What was sent, and the server's signed word for it.", ""),
+    ROW("handheld log", "", log_options, ds_cmd_handheld_log, "What became of each op.", ""),
+};
+
+const struct ds_cli_command *ds_commands(size_t *count)
+{
+    *count = DS_COUNT(commands);
+    return commands;
+}

@@ -1,0 +1,16 @@
+/* The steps that bring a book's period to a state: drafts, one per legal step. */
+#ifndef DS_TOOLS_CLI_IMPORT_PERIODS_H
+#define DS_TOOLS_CLI_IMPORT_PERIODS_H
+
+#include "tools/cli/plan.h"
+
+/* Add the drafts that lead from the present state (none: there is no such period yet) to `to`;
+ * none if it is there already or beyond. */
+DS_NODISCARD enum ds_err ds_step_period(const struct ds_station_port *port, struct ds_arena *arena,
+                                        const struct ds_period *to, struct ds_planned *planned);
+/* The same to closed. */
+DS_NODISCARD enum ds_err ds_close_period(const struct ds_station_port *port, struct ds_arena *arena,
+                                         const struct ds_id *book, int32_t period,
+                                         struct ds_planned *planned);
+
+#endif
