@@ -225,7 +225,12 @@ static void scan_value(struct scan *scan, struct ds_slice bytes)
 {
     /* The empty slice may have no address, and to that not even 0 may be added. */
     static const uint8_t nothing;
-    *scan = (struct scan){.data = bytes.data == NULL ? &nothing : bytes.data, .size = bytes.size};
+    scan->data = bytes.data == NULL ? &nothing : bytes.data;
+    scan->size = bytes.size;
+    scan->at = 0;
+    scan->wrong = NULL;
+    scan->wrong_at = 0;
+    scan->depth = 0; /* Levels are filled when they are entered. */
     do {
         scan_one(scan);
     } while (scan->wrong == NULL && scan->depth > 0);
@@ -270,8 +275,8 @@ enum ds_err ds_mp_scan(struct ds_slice bytes, struct ds_detail *detail)
 static struct head peek_head(const struct ds_cursor *cursor, size_t *content)
 {
     *content = 0;
-    if (cursor->failed) {
-        return refuse("failed before");
+    if (cursor->failed || ds_cursor_left(cursor) == 0) {
+        return refuse("nothing left");
     }
     return checked_head(cursor->data + cursor->at, ds_cursor_left(cursor), content);
 }
@@ -402,9 +407,12 @@ bool ds_mp_take_nil_if(struct ds_cursor *cursor)
 struct ds_slice ds_mp_take_value(struct ds_cursor *cursor)
 {
     size_t size = 0;
-    if (cursor->failed ||
-        ds_mp_scan_prefix((struct ds_slice){cursor->data + cursor->at, ds_cursor_left(cursor)},
-                          &size, NULL) != DS_OK) {
+    if (cursor->failed || ds_cursor_left(cursor) == 0) {
+        cursor->failed = true;
+        return (struct ds_slice){NULL, 0};
+    }
+    struct ds_slice rest = {cursor->data + cursor->at, ds_cursor_left(cursor)};
+    if (ds_mp_scan_prefix(rest, &size, NULL) != DS_OK) {
         cursor->failed = true;
         return (struct ds_slice){NULL, 0};
     }

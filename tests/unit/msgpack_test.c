@@ -445,6 +445,22 @@ static void read__another_kind_fails_without_moving(void **state)
     }
 }
 
+static void read__the_empty_slice_without_an_address_is_nothing(void **state)
+{
+    (void)state;
+    struct ds_slice none = {NULL, 0};
+    struct ds_cursor in;
+    ds_cursor_init(&in, none);
+    assert_int_equal(ds_mp_scan(none, NULL), DS_ERR_DECODE);
+    assert_int_equal(ds_mp_peek(&in), DS_MP_NONE);
+    assert_false(ds_mp_take_nil_if(&in));
+    assert_int_equal(ds_mp_take_int(&in), 0);
+    assert_true(in.failed);
+    ds_cursor_init(&in, none);
+    assert_int_equal(ds_mp_take_value(&in).size, 0);
+    assert_true(in.failed);
+}
+
 static void describe__values_read_like_text(void **state)
 {
     (void)state;
@@ -675,6 +691,7 @@ int main(void)
         cmocka_unit_test(scan_prefix__gives_the_size_of_the_first_value),
         cmocka_unit_test(read__each_value_comes_back),
         cmocka_unit_test(read__another_kind_fails_without_moving),
+        cmocka_unit_test(read__the_empty_slice_without_an_address_is_nothing),
         cmocka_unit_test(describe__values_read_like_text),
         cmocka_unit_test(differential__every_value_of_up_to_three_bytes),
         cmocka_unit_test(differential__random_values_whole_and_damaged),
