@@ -419,6 +419,7 @@ enum ds_err ds_fold_released(struct ds_fold *fold, const struct ds_quarantine_it
     DS_TRY(ds_record_load(fold->txn, DS_REC_device, &item->device, fold->arena, device));
     *again = *fold;
     again->released = true;
+    again->origin = (uint64_t)item->position;
     again->clone = false;
     again->batch = batch;
     again->device = item->device;
@@ -473,6 +474,7 @@ enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta, struc
                              .meta = &next,
                              .arena = arena,
                              .position = meta->size + 1,
+                             .origin = meta->size + 1,
                              .instant_ms = entry.instant_ms,
                              .out = folded};
     switch (entry.kind) {

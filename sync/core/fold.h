@@ -15,6 +15,7 @@ struct ds_fold {
     struct ds_shard_meta *meta;
     struct ds_arena *arena;
     uint64_t position; /* Of the entry being folded. */
+    uint64_t origin;   /* Of the entry that holds the op: the same, or an earlier one (released). */
     uint32_t ordinal;  /* Last one given out in this entry; the first is 1. */
     int64_t instant_ms;
     uint64_t anchor_boot;

@@ -124,7 +124,7 @@ enum ds_err ds_fold_quarantine(struct ds_fold *fold, enum ds_quarantine_reason r
         DS_SET(row, quarantine_item, entity_type, (int64_t)fold->op->type);
     }
     DS_SET(row, quarantine_item, entity, fold->entity);
-    DS_SET(row, quarantine_item, position, (int64_t)fold->position);
+    DS_SET(row, quarantine_item, position, (int64_t)fold->origin);
     DS_SET(row, quarantine_item, ordinal, (int64_t)(fold->write.seq - fold->batch->first_seq));
     if (fold->op->raw.size <= BODY_MAX) {
         DS_SET(row, quarantine_item, body, fold->op->raw);
