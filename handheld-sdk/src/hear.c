@@ -1,0 +1,420 @@
+#include "handheld-sdk/src/hear.h"
+
+#include "handheld-sdk/src/customer.h"
+#include "handheld-sdk/src/lanes.h"
+#include "handheld-sdk/src/replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BIG_SIZE = DS_PLAIN_SIZE_MAX + 3 * 1024 * 1024 };
+
+struct hearing {
+    struct ds_handheld *h;
+    struct ds_txn *txn;
+    struct ds_handheld_sync_result *result;
+    struct ds_detail *detail;
+    struct ds_arena arena; /* Of the answer. */
+    struct ds_response response;
+    struct ds_receipt receipt;
+    bool signed_ok;
+    bool wipe;
+    struct ds_lanes_told told;
+};
+
+/* ---- Is it ours? ---- */
+
+static enum ds_err judge_status(int status, struct ds_detail *detail)
+{
+    char text[16];
+    struct ds_builder builder;
+    ds_builder_init(&builder, text, sizeof(text));
+    ds_put_decimal(&builder, status);
+    ds_detail_set(detail, status == 0 ? "no answer" : "HTTP status ",
+                  status == 0 ? NULL : ds_builder_text(&builder), NULL);
+    switch (status) {
+    case 200:
+        return DS_OK;
+    case 0:
+        return DS_ERR_UNREACHABLE;
+    case 401:
+        return DS_ERR_AUTH;
+    case 400:
+        return DS_ERR_DECODE;
+    case 413:
+        return DS_ERR_LIMIT;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return DS_ERR_BUSY;
+    case 507:
+        return DS_ERR_FULL;
+    default:
+        return DS_ERR_NOT_OURS;
+    }
+}
+
+static enum ds_err open_answer(struct hearing *a, struct ds_slice answer)
+{
+    struct ds_handheld *h = a->h;
+    struct ds_id device;
+    uint64_t counter = 0;
+    struct ds_builder buffer;
+    struct ds_slice plain;
+    bool ours = ds_envelope_peek(answer, &device, &counter) == DS_OK &&
+                ds_id_equal(&device, &h->identity.device);
+    if (!ours) {
+        ds_detail_set(a->detail, "the answer is not from our server (a portal's page?)", NULL);
+        return DS_ERR_NOT_OURS;
+    }
+    if (counter != h->talk.counter) {
+        ds_detail_set(a->detail, "the answer belongs to an earlier request", NULL);
+        return DS_ERR_NOT_OURS;
+    }
+    ds_builder_init(&buffer, ds_arena_room(&a->arena, DS_PLAIN_SIZE_MAX), DS_PLAIN_SIZE_MAX);
+    enum ds_err err =
+        ds_envelope_open(&h->codec, &h->link.down, answer, &buffer, &plain, a->detail);
+    if (err == DS_ERR_SIGNATURE) {
+        ds_detail_set(a->detail, "the answer's tag does not fit: it is not from our server", NULL);
+        return DS_ERR_NOT_OURS;
+    }
+    DS_TRY(err);
+    DS_TRY(ds_response_parse(plain, &a->arena, &a->response, a->detail));
+    return a->response.version > DS_EXCHANGE_VERSION ? DS_ERR_VERSION : DS_OK;
+}
+
+static enum ds_err check_receipt(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    const struct ds_response *response = &a->response;
+    struct ds_signature signature;
+    if (response->signature == NULL) {
+        return DS_OK; /* Nothing is let go on it. */
+    }
+    memcpy(signature.byte, response->signature, sizeof(signature.byte));
+    if (!ds_verify(&h->identity.server_sign, DS_LABEL_RECEIPT, response->signed_bytes,
+                   &signature)) {
+        ds_detail_set(a->detail, "the receipt is not signed by the server's key", NULL);
+        return DS_ERR_SIGNATURE;
+    }
+    DS_TRY(ds_receipt_parse(response->signed_bytes, &a->receipt));
+    if (!ds_id_equal(&a->receipt.device, &h->identity.device) ||
+        !ds_id_equal(&a->receipt.head.station, &h->identity.station) ||
+        a->receipt.head.epoch != response->epoch) {
+        ds_detail_set(a->detail, "the receipt is for another device, station or epoch", NULL);
+        return DS_ERR_SIGNATURE;
+    }
+    a->signed_ok = true;
+    return DS_OK;
+}
+
+/* ---- The witness. ---- */
+
+static enum ds_err rewritten(struct hearing *a, enum ds_err err, const char *what)
+{
+    ds_detail_set(a->detail, what, NULL);
+    return err;
+}
+
+/* A new epoch is lawful by its entry alone, which names what was kept of the old one. */
+static enum ds_err check_new_epoch(struct hearing *a)
+{
+    const struct ds_contact *contact = &a->h->contact;
+    const struct ds_response *response = &a->response;
+    struct ds_entry entry;
+    if (response->epoch_entry.size == 0 ||
+        ds_entry_parse(response->epoch_entry, &entry, NULL) != DS_OK ||
+        entry.kind != DS_ENTRY_EPOCH || entry.epoch != response->epoch ||
+        entry.kept_size < response->kept_size) {
+        return rewritten(a, DS_ERR_INTEGRITY, "a new epoch that no epoch entry explains");
+    }
+    if (entry.epoch == contact->epoch + 1 && entry.kept_size == contact->head_size &&
+        !ds_hash_equal(&entry.kept_root, &contact->head_root)) {
+        return rewritten(a, DS_ERR_INTEGRITY, "history was rewritten: another root was kept");
+    }
+    return DS_OK;
+}
+
+static enum ds_err check_head(struct hearing *a)
+{
+    const struct ds_contact *contact = &a->h->contact;
+    const struct ds_head *head = &a->receipt.head;
+    if (a->response.epoch < contact->epoch) {
+        return rewritten(a, DS_ERR_EPOCH, "the server's epoch is older than one it had signed");
+    }
+    if (contact->epoch > 0 && a->response.epoch > contact->epoch) {
+        return check_new_epoch(a);
+    }
+    if (!a->signed_ok) {
+        return DS_OK;
+    }
+    if (head->size < contact->head_size) {
+        return rewritten(a, DS_ERR_EPOCH, "the journal is shorter than a head it had signed");
+    }
+    if (head->size == contact->head_size && contact->head_size > 0 &&
+        !ds_hash_equal(&head->root, &contact->head_root)) {
+        return rewritten(a, DS_ERR_INTEGRITY, "history was rewritten or split: another root");
+    }
+    return DS_OK;
+}
+
+static enum ds_err take_epoch(struct hearing *a)
+{
+    struct ds_contact *contact = &a->h->contact;
+    if (contact->epoch > 0 && a->response.epoch > contact->epoch) {
+        DS_TRY(ds_outbound_unack(a->h, a->txn, a->response.kept_size));
+        DS_TRY(ds_replica_clamp(a->h, a->txn, a->response.kept_size));
+        a->result->new_epoch = true;
+    }
+    contact->epoch = a->response.epoch;
+    contact->kept_size = a->response.kept_size;
+    return DS_OK;
+}
+
+static void take_head(struct hearing *a)
+{
+    if (a->signed_ok) {
+        a->h->contact.head_size = a->receipt.head.size;
+        a->h->contact.head_root = a->receipt.head.root;
+    }
+}
+
+/* ---- Small things. ---- */
+
+static void take_commands(struct hearing *a)
+{
+    struct ds_contact *contact = &a->h->contact;
+    contact->commands = 0;
+    for (size_t i = 0; i < a->response.command_count; i++) {
+        switch (a->response.commands[i]) {
+        case DS_COMMAND_NEW_INCARNATION:
+            a->told.commanded = !a->h->talk.claimed_old;
+            break;
+        case DS_COMMAND_SUSPENDED:
+            contact->commands |= DS_HANDHELD_SUSPENDED;
+            break;
+        case DS_COMMAND_REVOKED:
+            contact->commands |= DS_HANDHELD_REVOKED;
+            break;
+        case DS_COMMAND_WIPE:
+            contact->commands |= DS_HANDHELD_WIPED;
+            a->wipe = true;
+            break;
+        default: /* Of a later version. */
+            break;
+        }
+    }
+}
+
+static enum ds_err keep_receipt(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    struct ds_builder builder;
+    struct ds_slice value;
+    size_t size = a->response.signed_bytes.size + 8 + DS_SIGNATURE_SIZE;
+    h->contact.receipt_ms = a->response.instant_ms;
+    ds_builder_init(&builder, ds_arena_room(&h->arena, size), size);
+    if (builder.data == NULL) {
+        return DS_ERR_LIMIT;
+    }
+    ds_put_u64(&builder, (uint64_t)a->response.instant_ms);
+    ds_put_bytes(&builder, (struct ds_slice){a->response.signature, DS_SIGNATURE_SIZE});
+    ds_put_bytes(&builder, a->response.signed_bytes);
+    DS_TRY(ds_builder_end(&builder, &value));
+    struct ds_key key = ds_key_order(++h->contact.receipt_number);
+    return ds_safe_put(&h->vault, a->txn, DS_KEPT_RECEIPT, ds_key_slice(&key), value, &h->arena);
+}
+
+static enum ds_err drop_relayed(struct hearing *a)
+{
+    for (;;) {
+        struct ds_key key = ds_key_order(0);
+        struct ds_slice found;
+        struct ds_slice value;
+        struct ds_cursor cursor;
+        enum ds_err err =
+            ds_txn_at_or_after(a->txn, DS_KEPT_RELAY, ds_key_slice(&key), &found, &value);
+        if (err != DS_OK) {
+            return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+        }
+        ds_cursor_init(&cursor, found);
+        uint64_t number = ds_take_u64(&cursor);
+        if (number >= a->h->talk.relay_until) {
+            return DS_OK;
+        }
+        key = ds_key_order(number);
+        DS_TRY(ds_txn_del(a->txn, DS_KEPT_RELAY, ds_key_slice(&key)));
+    }
+}
+
+static enum ds_err take_keys(struct hearing *a)
+{
+    for (size_t i = 0; i < a->response.key_count; i++) {
+        size_t mark = ds_arena_mark(&a->h->arena);
+        DS_TRY(ds_customer_take_key(a->h, a->txn, &a->response.keys[i]));
+        ds_arena_rewind(&a->h->arena, mark);
+    }
+    return ds_customer_sent(a->h, a->txn, a->h->talk.keys, a->h->talk.key_count);
+}
+
+/* ---- The whole. ---- */
+
+static enum ds_err take_rows(struct hearing *a)
+{
+    struct ds_applied applied = {0};
+    if (a->h->talk.no_rows) {
+        a->result->refused_rows = true;
+        return DS_OK;
+    }
+    DS_TRY(take_keys(a));
+    DS_TRY(ds_replica_apply(a->h, a->txn, &a->response, &applied));
+    a->result->rows += applied.rows;
+    a->result->verdicts += applied.verdicts;
+    a->result->refetched += applied.refetched;
+    a->result->more = a->response.more || applied.again;
+    return DS_OK;
+}
+
+static enum ds_err take_lanes(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    uint64_t acked = 0;
+    a->told.response = &a->response;
+    a->told.receipt = &a->receipt;
+    a->told.signed_ok = a->signed_ok;
+    DS_TRY(ds_lanes_take(h, a->txn, &a->told, &acked));
+    a->result->acknowledged_ops += acked;
+    a->result->new_incarnation = a->result->new_incarnation || a->told.new_life;
+    if (acked > 0) {
+        DS_TRY(keep_receipt(a));
+    }
+    bool moves = acked > 0 || a->told.new_life || a->told.took_back;
+    bool waits = h->writer.acked_order < h->writer.next_order;
+    a->result->more = a->result->more || (moves && (waits || a->told.awaits_more));
+    return DS_OK;
+}
+
+static enum ds_err take_open(struct hearing *a)
+{
+    struct ds_contact *contact = &a->h->contact;
+    contact->problem[0] = '\0';
+    DS_TRY(take_epoch(a));
+    take_head(a);
+    take_commands(a);
+    DS_TRY(take_rows(a));
+    DS_TRY(take_lanes(a));
+    DS_TRY(ds_replica_drop_orphans(a->h, a->txn));
+    DS_TRY(drop_relayed(a));
+    DS_TRY(ds_outbound_prune(a->h, a->txn));
+    contact->contact_ms = ds_ports_now_ms(&a->h->ports);
+    contact->retry_ms = a->response.retry_ms;
+    a->result->retry_ms = a->response.retry_ms;
+    if (a->wipe) {
+        DS_TRY(ds_vault_wipe(&a->h->vault, a->txn));
+        a->result->more = a->h->writer.acked_order < a->h->writer.next_order;
+    }
+    return ds_contact_store(&a->h->vault, a->txn, &a->h->arena, contact);
+}
+
+/* With the vault locked only the outbox moves; the rest waits for the owner. */
+static enum ds_err take_locked(struct hearing *a)
+{
+    struct ds_contact *contact = &a->h->contact;
+    uint64_t delivered = 0;
+    take_commands(a);
+    a->result->retry_ms = a->response.retry_ms;
+    if (a->signed_ok && a->response.epoch == contact->epoch) {
+        take_head(a);
+    }
+    if (a->signed_ok) {
+        DS_TRY(ds_lanes_take_sealed(a->h, a->txn, &a->receipt, &delivered));
+    }
+    a->result->acknowledged_ops += delivered;
+    a->result->more = delivered > 0;
+    if (delivered > 0) {
+        DS_TRY(keep_receipt(a));
+    }
+    if (a->wipe && !a->h->vault.wiped) {
+        DS_TRY(ds_vault_wipe(&a->h->vault, a->txn));
+    }
+    return ds_contact_store(&a->h->vault, a->txn, &a->h->arena, contact);
+}
+
+static enum ds_err take(struct hearing *a, struct ds_slice answer)
+{
+    struct ds_handheld *h = a->h;
+    DS_TRY(open_answer(a, answer));
+    DS_TRY(check_receipt(a));
+    DS_TRY(check_head(a));
+    DS_TRY(ds_hand_begin(h, &a->txn));
+    enum ds_err err = h->talk.locked ? take_locked(a) : take_open(a);
+    return ds_hand_end(h, a->txn, err);
+}
+
+/* A bad link gets small requests; each good exchange doubles them. */
+static void adapt(struct ds_talk *talk, bool good)
+{
+    if (!good) {
+        talk->budget = DS_BUDGET_BAD;
+        talk->answer_budget = 4 * DS_BUDGET_BAD;
+        return;
+    }
+    talk->budget = talk->budget * 2 < DS_BUDGET_GOOD ? talk->budget * 2 : DS_BUDGET_GOOD;
+    talk->answer_budget = talk->answer_budget * 2 < DS_ANSWER_BUDGET_MAX ? talk->answer_budget * 2
+                                                                         : DS_ANSWER_BUDGET_MAX;
+}
+
+static void note_problem(struct ds_handheld *h, enum ds_err err, const struct ds_detail *detail)
+{
+    struct ds_detail text;
+    ds_detail_set(&text, ds_err_text(err), detail->text[0] != '\0' ? ": " : NULL, detail->text,
+                  NULL);
+    memcpy(h->contact.problem, text.text, sizeof(h->contact.problem));
+}
+
+enum ds_err ds_hear(struct ds_handheld *h, struct ds_slice answer, int status,
+                    struct ds_handheld_sync_result *result, struct ds_detail *detail)
+{
+    struct ds_detail own_detail = {.text = ""};
+    struct ds_handheld_sync_result sum = *result;
+    if (!h->talk.begun) {
+        return DS_ERR_USAGE;
+    }
+    h->talk.begun = false;
+    sum.exchanges++;
+    sum.more = false;
+    enum ds_err err = judge_status(status, &own_detail);
+    struct hearing *a = err == DS_OK ? malloc(sizeof(*a) + BIG_SIZE) : NULL;
+    if (a != NULL) {
+        memset(a, 0, sizeof(*a));
+        a->h = h;
+        a->result = &sum;
+        a->detail = &own_detail;
+        own_detail.text[0] = '\0';
+        ds_arena_init(&a->arena, a + 1, BIG_SIZE);
+        err = take(a, answer);
+        if (err == DS_OK && h->vault.wiped) {
+            ds_vault_lock(&h->vault);
+            h->scope_count = 0;
+        }
+        free(a);
+    } else if (err == DS_OK) {
+        err = DS_ERR_NOMEM;
+    }
+    if (err == DS_OK) {
+        for (size_t i = 0; i < h->talk.sent_count; i++) {
+            sum.sent_ops += h->talk.sent[i].count;
+        }
+        *result = sum;
+    } else {
+        result->exchanges++;
+        result->more = false;
+        note_problem(h, err, &own_detail);
+        if (detail != NULL) {
+            *detail = own_detail;
+        }
+    }
+    adapt(&h->talk, err == DS_OK);
+    return err;
+}
