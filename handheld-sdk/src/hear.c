@@ -306,7 +306,7 @@ static enum ds_err take_open(struct hearing *a)
     DS_TRY(take_lanes(a));
     DS_TRY(ds_replica_drop_orphans(a->h, a->txn));
     DS_TRY(drop_relayed(a));
-    DS_TRY(ds_outbound_prune(a->h, a->txn));
+    DS_TRY(ds_outbound_prune(a->h, a->txn, a->response.instant_ms));
     contact->contact_ms = ds_ports_now_ms(&a->h->ports);
     contact->retry_ms = a->response.retry_ms;
     a->result->retry_ms = a->response.retry_ms;

@@ -125,7 +125,7 @@ static enum ds_err let_go(struct lane_work *work, const struct ds_own_life *life
     struct ds_ack ack = {.life = life,
                          .watermark = lane->seq,
                          .position = lane->position,
-                         .now_ms = ds_ports_now_ms(&h->ports),
+                         .now_ms = work->told->response->instant_ms,
                          .sent = h->talk.sent,
                          .sent_position = work->position,
                          .sent_count = h->talk.sent_count};

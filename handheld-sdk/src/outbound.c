@@ -449,9 +449,9 @@ static enum ds_err prune_receipt(struct ds_handheld *h, struct ds_txn *txn, int6
     return ds_txn_del(txn, DS_KEPT_RECEIPT, ds_key_slice(&key));
 }
 
-enum ds_err ds_outbound_prune(struct ds_handheld *h, struct ds_txn *txn)
+enum ds_err ds_outbound_prune(struct ds_handheld *h, struct ds_txn *txn, int64_t server_ms)
 {
-    int64_t before_ms = ds_ports_now_ms(&h->ports) - h->keep_ms;
+    int64_t before_ms = server_ms - h->keep_ms;
     bool batches_done = false;
     bool receipts_done = false;
     for (int i = 0; i < PRUNE_MAX; i++) {

@@ -20,7 +20,7 @@ struct ds_cut { /* A batch's record. */
     uint32_t size; /* Bytes of its ops. */
     bool acked;
     uint64_t position;
-    int64_t acked_ms; /* Own clock. */
+    int64_t acked_ms; /* The server's clock: the own one may jump by years. */
     struct ds_signature signature;
     struct ds_slice header; /* In the arena. */
 };
@@ -47,9 +47,9 @@ DS_NODISCARD enum ds_err ds_outbound_load(struct ds_handheld *h, struct ds_txn *
 
 struct ds_ack {
     const struct ds_own_life *life;
-    uint64_t watermark; /* Sequences up to here are under the receipt. */
-    uint64_t position;  /* Of the last batch. */
-    int64_t now_ms;
+    uint64_t watermark;         /* Sequences up to here are under the receipt. */
+    uint64_t position;          /* Of the last batch. */
+    int64_t now_ms;             /* The server's clock. */
     const struct ds_sent *sent; /* Batches of this exchange, and where each was folded. */
     const uint64_t *sent_position;
     size_t sent_count;
@@ -62,7 +62,8 @@ DS_NODISCARD enum ds_err ds_outbound_ack(struct ds_handheld *h, struct ds_txn *t
 DS_NODISCARD enum ds_err ds_outbound_unack(struct ds_handheld *h, struct ds_txn *txn,
                                            uint64_t kept_size);
 /* Drop acknowledged batches and receipts older than the backup window whose ops lie over nothing. */
-DS_NODISCARD enum ds_err ds_outbound_prune(struct ds_handheld *h, struct ds_txn *txn);
+DS_NODISCARD enum ds_err ds_outbound_prune(struct ds_handheld *h, struct ds_txn *txn,
+                                           int64_t server_ms);
 /* Take back the ops of an own batch that this store had forgotten (it was restored from a backup).
  * They must join the present life's chain; DS_ERR_FORK if they do not, DS_ERR_SIGNATURE,
  * DS_ERR_DECODE. */
