@@ -1,0 +1,334 @@
+/* Replicas against the server, by brute force: for every row of the state, which scopes of
+ * sync/FORMAT.md hold it, and does exactly that stand on each handheld? */
+#include "schema/base/text.h"
+#include "schema/codec/msgpack.h"
+#include "tests/sim/look.h"
+
+enum { ROWS_MAX = 4096, SCOPES_MAX = 32 };
+
+struct place { /* A meter with what hangs on it. */
+    struct ds_id meter;
+    struct ds_id premises;
+    struct ds_id account;
+    struct ds_id book;
+};
+
+struct expected {
+    struct sim *sim;
+    struct sim_hand *hand;
+    struct ds_txn *txn;
+    struct ds_scope scope[SCOPES_MAX];
+    struct ds_hash digest[SCOPES_MAX];
+    size_t scope_count;
+    struct place *places;
+    size_t place_count;
+    struct {
+        uint8_t type;
+        struct ds_id id;
+    } * row; /* Rows that the handheld must have, in order. */
+    size_t row_count;
+    size_t at; /* While walking the handheld's. */
+    bool active;
+    struct ds_id worker;
+};
+
+static void note_place(void *context, const struct look_row *row)
+{
+    struct expected *expected = context;
+    DS_ASSERT(expected->place_count < ROWS_MAX);
+    struct place *place = &expected->places[expected->place_count++];
+    place->meter = row->id;
+    (void)look_id(row->fields, DS_TAG_meter_premises, &place->premises);
+    (void)look_id(row->fields, DS_TAG_meter_account, &place->account);
+    (void)look_id(row->fields, DS_TAG_meter_book, &place->book);
+}
+
+/* ---- Which scopes does the device hold? ---- */
+
+static void hold(struct expected *expected, uint8_t kind, const struct ds_id *key)
+{
+    DS_ASSERT(expected->scope_count < SCOPES_MAX);
+    expected->scope[expected->scope_count++] =
+        (struct ds_scope){.kind = kind, .key = *key, .view = 1};
+}
+
+static void hold_book(void *context, const struct look_row *row)
+{
+    struct expected *expected = context;
+    struct ds_id worker;
+    if (look_id(row->fields, DS_TAG_book_assignee, &worker) &&
+        ds_id_equal(&worker, &expected->worker)) {
+        hold(expected, DS_SCOPE_BOOK, &row->id);
+    }
+}
+
+static void find_scopes(struct expected *expected)
+{
+    struct look_row row;
+    int64_t state = 0;
+    struct sim *sim = expected->sim;
+    if (!look_row(sim, expected->txn, DS_REC_device, &expected->hand->device, &row)) {
+        sim_fail(sim, "acked_is_durable", "h%u is not known", expected->hand->index);
+    }
+    (void)look_int(row.fields, DS_TAG_device_state, &state);
+    (void)look_id(row.fields, DS_TAG_device_worker, &expected->worker);
+    expected->active = state == DS_DEVICE_active;
+    if (expected->active) {
+        hold(expected, DS_SCOPE_CATALOGUE, &sim->station);
+        look_rows(sim, expected->txn, DS_REC_book, hold_book, expected);
+        hold(expected, DS_SCOPE_TASKS, &expected->worker);
+    }
+    hold(expected, DS_SCOPE_MAILBOX, &expected->hand->device);
+}
+
+/* ---- Which of them hold a row? ---- */
+
+struct latest {
+    struct ds_id book;
+    int64_t period;
+};
+
+static void note_latest(void *context, const struct look_row *row)
+{
+    struct latest *latest = context;
+    struct ds_id book;
+    int64_t period = 0;
+    if (look_id(row->fields, DS_TAG_period_book, &book) && ds_id_equal(&book, &latest->book) &&
+        look_int(row->fields, DS_TAG_period_period, &period) && period > latest->period) {
+        latest->period = period;
+    }
+}
+
+static bool in_book(const struct expected *expected, const struct look_row *row,
+                    const struct ds_id *book)
+{
+    struct ds_id id;
+    switch (row->type) {
+    case DS_REC_book:
+        return ds_id_equal(&row->id, book);
+    case DS_REC_meter:
+        return look_id(row->fields, DS_TAG_meter_book, &id) && ds_id_equal(&id, book);
+    case DS_REC_period:
+        return look_id(row->fields, DS_TAG_period_book, &id) && ds_id_equal(&id, book);
+    case DS_REC_premises:
+    case DS_REC_account:
+        for (size_t i = 0; i < expected->place_count; i++) {
+            const struct place *place = &expected->places[i];
+            const struct ds_id *hangs =
+                row->type == DS_REC_premises ? &place->premises : &place->account;
+            if (ds_id_equal(&place->book, book) && ds_id_equal(hangs, &row->id)) {
+                return true;
+            }
+        }
+        return false;
+    case DS_REC_slot: {
+        struct latest latest = {.book = *book};
+        int64_t period = 0;
+        look_rows(expected->sim, expected->txn, DS_REC_period, note_latest, &latest);
+        return latest.period != 0 && look_id(row->fields, DS_TAG_slot_book, &id) &&
+               ds_id_equal(&id, book) && look_int(row->fields, DS_TAG_slot_period, &period) &&
+               period >= ds_period_add((int32_t)latest.period, -1);
+    }
+    default:
+        return false;
+    }
+}
+
+static bool in_tasks(const struct look_row *row, const struct ds_id *worker)
+{
+    int64_t state = 0;
+    struct ds_id assignee;
+    return row->type == DS_REC_task && look_int(row->fields, DS_TAG_task_state, &state) &&
+           state != DS_TASK_done && state != DS_TASK_approved && state != DS_TASK_cancelled &&
+           look_id(row->fields, DS_TAG_task_assignee, &assignee) && ds_id_equal(&assignee, worker);
+}
+
+static bool in_mailbox(const struct expected *expected, const struct look_row *row,
+                       const struct ds_id *device)
+{
+    struct ds_id op;
+    struct ds_id writer;
+    enum ds_actor_kind kind = 0;
+    if (row->type == DS_REC_device) {
+        return ds_id_equal(&row->id, device);
+    }
+    if (row->type != DS_REC_verdict || !look_id(row->fields, DS_TAG_verdict_op, &op)) {
+        return false;
+    }
+    look_writer(expected->sim, expected->txn, &op, &writer, &kind);
+    return ds_id_equal(&writer, device);
+}
+
+static bool in_scope(const struct expected *expected, const struct look_row *row,
+                     const struct ds_scope *scope)
+{
+    static const uint8_t catalogue[] = {DS_REC_station, DS_REC_worker,       DS_REC_book,
+                                        DS_REC_code,    DS_REC_rule_setting, DS_REC_tariff};
+    switch (scope->kind) {
+    case DS_SCOPE_CATALOGUE:
+        return memchr(catalogue, row->type, sizeof catalogue) != NULL;
+    case DS_SCOPE_BOOK:
+        return in_book(expected, row, &scope->key);
+    case DS_SCOPE_TASKS:
+        return in_tasks(row, &scope->key);
+    case DS_SCOPE_MAILBOX:
+        return in_mailbox(expected, row, &scope->key);
+    default:
+        return false;
+    }
+}
+
+/* ---- What of it may a reader see? ---- */
+
+static struct ds_slice shown(struct sim *sim, const struct look_row *row)
+{
+    struct ds_cursor cursor;
+    struct ds_builder builder;
+    struct ds_slice made = {NULL, 0};
+    if (row->type != DS_REC_account) {
+        return row->fields;
+    }
+    uint32_t kept = 0;
+    for (int round = 0; round < 2; round++) {
+        ds_cursor_init(&cursor, row->fields);
+        uint32_t pairs = ds_mp_take_map(&cursor);
+        ds_builder_init(&builder, sim->scratch, 65536);
+        ds_mp_put_map(&builder, kept);
+        for (uint32_t i = 0; i < pairs; i++) {
+            uint64_t tag = ds_mp_take_uint(&cursor);
+            struct ds_slice value = ds_mp_take_value(&cursor);
+            if (tag != DS_TAG_account_balance_fen && tag != DS_TAG_account_persons) {
+                kept += round == 0;
+                ds_mp_put_uint(&builder, tag);
+                ds_mp_put_raw(&builder, value);
+            }
+        }
+    }
+    SIM_MUST(sim, ds_builder_end(&builder, &made));
+    return made;
+}
+
+static void compare_row(struct expected *expected, const struct look_row *row)
+{
+    struct sim *sim = expected->sim;
+    struct ds_slice want = shown(sim, row);
+    struct ds_handheld_row have = {
+        .type = row->type, .fields = sim->scratch + 65536, .size = 65536};
+    memcpy(have.id.byte, row->id.byte, 16);
+    int err = ds_handheld_row(expected->hand->sdk, &have);
+    const char *name = ds_record_type_by_number(row->type)->name;
+    if (err == DS_E_NOT_FOUND) {
+        sim_fail(sim, "cursors_complete", "h%u lacks a %s changed at %llu", expected->hand->index,
+                 name, (unsigned long long)row->changed);
+    }
+    SIM_MUST(sim, err);
+    if (have.position != row->changed ||
+        !ds_slice_equal((struct ds_slice){have.fields, have.used}, want)) {
+        sim_fail(sim, "cursors_complete",
+                 "h%u holds a %s of position %llu, the server's is of %llu", expected->hand->index,
+                 name, (unsigned long long)have.position, (unsigned long long)row->changed);
+    }
+}
+
+static void expect_row(void *context, const struct look_row *row)
+{
+    struct expected *expected = context;
+    bool held = false;
+    for (size_t i = 0; i < expected->scope_count; i++) {
+        if (!in_scope(expected, row, &expected->scope[i])) {
+            continue;
+        }
+        struct ds_row counted = {.type = row->type,
+                                 .id = row->id,
+                                 .position = row->changed,
+                                 .fields = shown(expected->sim, row)};
+        ds_digest_add(&expected->digest[i], &expected->scope[i], &counted);
+        held = true;
+    }
+    if (held) {
+        DS_ASSERT(expected->row_count < ROWS_MAX);
+        expected->row[expected->row_count].type = row->type;
+        expected->row[expected->row_count++].id = row->id;
+        compare_row(expected, row);
+    }
+}
+
+/* ---- The handheld's side ---- */
+
+static bool must_be_expected(void *context, const struct ds_handheld_row *row)
+{
+    struct expected *expected = context;
+    struct sim *sim = expected->sim;
+    size_t at = expected->at++;
+    if (at >= expected->row_count || expected->row[at].type != row->type ||
+        memcmp(expected->row[at].id.byte, row->id.byte, 16) != 0) {
+        const struct ds_record_type *type = ds_record_type_by_number(row->type);
+        sim_fail(sim, "cursors_complete", "h%u holds a %s that is in none of its scopes",
+                 expected->hand->index, type == NULL ? "?" : type->name);
+    }
+    return true;
+}
+
+static bool must_agree(void *context, const struct ds_handheld_scope *scope)
+{
+    struct expected *expected = context;
+    struct sim *sim = expected->sim;
+    for (size_t i = 0; i < expected->scope_count; i++) {
+        if (expected->scope[i].kind != scope->kind ||
+            memcmp(expected->scope[i].key.byte, scope->key.byte, 16) != 0) {
+            continue;
+        }
+        struct ds_key key = ds_key_scope(&expected->scope[i]);
+        struct ds_slice state;
+        struct ds_hash servers = {{0}};
+        enum ds_err err = ds_txn_get(expected->txn, DS_TABLE_SCOPE, ds_key_slice(&key), &state);
+        if (err == DS_OK && state.size >= sizeof servers) {
+            memcpy(servers.byte, state.data, sizeof servers);
+        }
+        if (memcmp(scope->digest, servers.byte, sizeof servers) != 0) {
+            sim_fail(sim, "replicas_converge", "h%u and the server differ in a scope of kind %u",
+                     expected->hand->index, scope->kind);
+        }
+        if (!ds_hash_equal(&servers, &expected->digest[i])) {
+            sim_fail(sim, "replicas_converge",
+                     "the digest of a scope of kind %u is not that of its rows", scope->kind);
+        }
+        return true;
+    }
+    sim_fail(sim, "authority_holds", "h%u holds a scope of kind %u that is not its",
+             expected->hand->index, scope->kind);
+}
+
+static void check_one(struct sim *sim, struct sim_hand *hand)
+{
+    struct expected *expected = calloc(1, sizeof *expected);
+    DS_ASSERT(expected != NULL);
+    expected->sim = sim;
+    expected->hand = hand;
+    expected->places = calloc(ROWS_MAX, sizeof *expected->places);
+    expected->row = calloc(ROWS_MAX, sizeof *expected->row);
+    DS_ASSERT(expected->places != NULL && expected->row != NULL);
+    expected->txn = server_begin(sim);
+    look_rows(sim, expected->txn, DS_REC_meter, note_place, expected);
+    find_scopes(expected);
+    look_rows(sim, expected->txn, 0, expect_row, expected);
+    SIM_MUST(sim, ds_handheld_rows(hand->sdk, 0, must_be_expected, expected));
+    if (expected->at != expected->row_count) {
+        sim_fail(sim, "cursors_complete", "h%u holds %zu rows of %zu", hand->index, expected->at,
+                 expected->row_count);
+    }
+    SIM_MUST(sim, ds_handheld_scopes(hand->sdk, must_agree, expected));
+    ds_txn_abort(expected->txn);
+    free(expected->places);
+    free(expected->row);
+    free(expected);
+}
+
+void check_replicas(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->hand_count; i++) {
+        check_one(sim, &sim->hands[i]);
+    }
+    sim_checked("replicas_converge");
+    sim_checked("cursors_complete");
+}

@@ -1,0 +1,224 @@
+/* The simulation: one thread, one seed, one station with its handhelds, its office and its faults.
+ *
+ * Everything that is not deterministic in the product comes from ports, and every port hangs on the
+ * seed: clock, random numbers, storage, network. The shipped engine, shard and SDK run unchanged.
+ * A run works, breaks, heals and is then held against the invariants of design/sync.md by name.
+ * What was promised to a worker is remembered by the model (model.h), which knows nothing of how
+ * the product works inside; what a run did is a trace, and its hash is equal for equal seeds. */
+#ifndef DS_TESTS_SIM_SIM_H
+#define DS_TESTS_SIM_SIM_H
+
+#include "doorstep.h"
+#include "sync/shard/serve.h"
+#include "sync/store/store_lmdb.h"
+#include "tests/sim/model.h"
+#include "tests/sim/trace.h"
+#include "tests/support/prng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SIM_HANDS_MAX = MODEL_STORAGES_MAX, /* Handhelds and clones of them. */
+    SIM_BOOKS_MAX = 4,
+    SIM_METERS_MAX = 40,
+    SIM_TASKS_MAX = 40,
+    SIM_UNKNOWN_MAX = 16, /* Meters typed in the field. */
+    SIM_REPLAY_MAX = 4,   /* Old requests that come again. */
+    SIM_PATH_SIZE = 256
+};
+#define SIM_START_MS INT64_C(1767400000000) /* 2026-01-03 */
+#define SIM_PERIOD 202601
+
+/* What a seed is like: each draws its own. Rates are per thousand. */
+struct sim_profile {
+    unsigned hands;
+    unsigned books;
+    unsigned meters; /* Per book. */
+    unsigned steps;
+    unsigned office; /* Of the steps, how many are the office's. */
+    unsigned sync;   /* ... a handheld's exchange. */
+    unsigned fault;  /* ... something breaks. */
+    unsigned net;    /* Of the messages, how many suffer. */
+    unsigned disk;   /* Of the handhelds' commits, how many fail. */
+    unsigned jump;   /* Of the steps, how many move a clock. */
+    uint32_t page;   /* Rows and bytes are asked for in pages of this many bytes; 0: default. */
+    bool lmdb;
+    bool server_restores;
+    bool hand_restores;
+    bool clones;
+    bool revokes;
+    bool evil;
+};
+
+struct sim;
+
+struct sim_hand {
+    struct sim *sim;
+    unsigned index;
+    struct ds_store *store;
+    struct ds_store *backup; /* Or NULL. */
+    struct ds_handheld *sdk; /* NULL: switched off. */
+    struct prng random;
+    int64_t clock_offset_ms;
+    int64_t boot_ms; /* True time of the last boot. */
+    uint32_t boot_id;
+    unsigned worker;
+    struct ds_id device;
+    bool revoked;      /* Or suspended: what it sends goes to quarantine. */
+    bool cloned;       /* It, or a copy of it, lives twice. */
+    bool went_back;    /* Restored from a backup since it was made. */
+    bool asked;        /* A request is on its way (begin without end). */
+    uint64_t snapshot; /* Greatest position that it may know of. */
+    unsigned drain_count;
+};
+
+struct sim_meter {
+    struct ds_id id;
+    struct ds_id premises;
+    struct ds_id account;
+    unsigned book;
+    int64_t index; /* What the dial shows. */
+    char number[16];
+};
+
+struct sim_replay { /* A request that a proxy kept. */
+    uint8_t *bytes;
+    size_t size;
+};
+
+struct sim {
+    uint64_t seed;
+    struct prng choose;  /* What happens. */
+    struct prng entropy; /* The server's random numbers. */
+    struct sim_profile profile;
+    struct sim_trace trace;
+    struct model model;
+    int64_t now_ms;
+    /* The server. */
+    struct ds_store *store;
+    struct ds_store *keys;
+    struct ds_store *backup; /* Of the store, or NULL. */
+    uint64_t backup_size;
+    struct ds_server_keys secret;
+    struct ds_shard shard;
+    bool shard_open;
+    bool undeclared; /* Restored, and nobody has said so yet. */
+    unsigned server_restores;
+    char lmdb_dir[SIM_PATH_SIZE]; /* "" : memory */
+    unsigned lmdb_count;
+    struct ds_envelope_codec codec;
+    uint8_t *serve_memory;
+    uint8_t *answer_memory;
+    uint8_t *request_memory;
+    uint8_t *scratch; /* For checks. */
+    /* The station. */
+    struct ds_id station;
+    struct ds_id workers[SIM_HANDS_MAX + 1]; /* The last is the supervisor. */
+    struct ds_id books[SIM_BOOKS_MAX];
+    unsigned book_worker[SIM_BOOKS_MAX];
+    int32_t period[SIM_BOOKS_MAX];
+    struct sim_meter meters[SIM_METERS_MAX];
+    unsigned meter_count;
+    struct ds_id tasks[SIM_TASKS_MAX];
+    unsigned task_count;
+    struct ds_id unknown[SIM_UNKNOWN_MAX];
+    unsigned unknown_count;
+    struct sim_hand hands[SIM_HANDS_MAX];
+    unsigned hand_count;
+    struct sim_replay replay[SIM_REPLAY_MAX];
+    struct sim_evil *evil; /* Or NULL. */
+    bool healed;
+    unsigned lmdb_percent;
+    /* Totals, for the summary. */
+    uint64_t exchanges;
+    uint64_t office_ops;
+};
+
+/* ---- main.c: one seed; fails by sim_fail(), which does not return. ---- */
+uint64_t sim_run(uint64_t seed, unsigned lmdb_percent, bool print);
+/* Say seed, invariant, why, and the last lines of the trace; end with status 1. */
+_Noreturn void sim_fail(struct sim *sim, const char *invariant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Count one check of an invariant, for the summary. */
+void sim_checked(const char *invariant);
+/* For steps that cannot fail unless the simulation itself is wrong. */
+#define SIM_MUST(sim, expr)                                                                        \
+    do {                                                                                           \
+        int sim_err_ = (int)(expr);                                                                \
+        if (sim_err_ != 0) {                                                                       \
+            sim_fail((sim), "always_progress", "%s: %s", #expr, ds_err_name(sim_err_));            \
+        }                                                                                          \
+    } while (0)
+
+static inline bool sim_chance(struct sim *sim, unsigned per_mille)
+{
+    return prng_below(&sim->choose, 1000) < per_mille;
+}
+static inline unsigned sim_below(struct sim *sim, size_t limit)
+{
+    return (unsigned)prng_below(&sim->choose, limit);
+}
+
+/* ---- server.c ---- */
+void server_create(struct sim *sim);
+void server_close(struct sim *sim);
+/* Power off and on: memory is lost, committed data is there. */
+void server_restart(struct sim *sim);
+void server_backup(struct sim *sim);
+void server_restore(struct sim *sim); /* Not yet declared. */
+void server_declare(struct sim *sim); /* The new epoch. */
+/* One request as the HTTP layer would serve it: the status comes back, 200 with an answer. */
+int server_post(struct sim *sim, const uint8_t *body, size_t size, struct ds_builder *answer);
+int server_enrol(struct sim *sim, const uint8_t *body, size_t size, struct ds_builder *answer);
+/* Write as a server-held actor; restarts the server after a failed commit. */
+enum ds_err server_write(struct sim *sim, const char *actor, enum ds_actor_kind kind,
+                         struct ds_draft *drafts, size_t count);
+struct ds_txn *server_begin(struct sim *sim); /* A read transaction. */
+/* The open items of a queue, at most max. */
+size_t server_queue(struct sim *sim, uint8_t type, struct ds_id *ids, size_t max);
+struct ds_clock server_clock(struct sim *sim);
+struct ds_random server_random(struct sim *sim);
+
+/* ---- office.c ---- */
+void office_found(struct sim *sim); /* Workers, books, premises, meters, accounts, periods. */
+void office_step(struct sim *sim);
+void office_revoke(struct sim *sim, struct sim_hand *hand);
+void office_billing(struct sim *sim); /* Take exports, write the delivery. */
+/* Billing has got each revision of each slot once, in order. */
+void office_check_exports(struct sim *sim);
+
+/* ---- hand.c ---- */
+void hand_make(struct sim *sim, unsigned index);
+void hand_close(struct sim_hand *hand);
+void hand_open(struct sim_hand *hand);
+void hand_work(struct sim_hand *hand);
+void hand_exchange(struct sim_hand *hand); /* One round trip over a bad network. */
+/* Sync until nothing is left over a good network; false if it has not come to an end. */
+bool hand_drain(struct sim_hand *hand);
+void hand_fault(struct sim_hand *hand);
+void hand_note_receipts(struct sim_hand *hand); /* Tell the model what the SDK says is received. */
+struct sim_hand *hand_any(struct sim *sim);     /* One that is switched on, or NULL. */
+
+/* ---- net.c ---- */
+/* Carry a request to the server and its answer back, or what is left of them. */
+int net_post(struct sim_hand *hand, const uint8_t *body, size_t size, struct ds_builder *answer);
+void net_replay(struct sim *sim); /* Something old arrives. */
+
+/* ---- evil.c: a device whose keys are not in the SDK's hands. ---- */
+void evil_make(struct sim *sim);
+void evil_step(struct sim *sim);
+void evil_close(struct sim *sim);
+
+/* ---- check*.c: the invariants. ---- */
+void check_acked(struct sim *sim);     /* acked_is_durable; also while things are broken. */
+void check_journal(struct sim *sim);   /* exactly_once, nothing_lost */
+void check_conflicts(struct sim *sim); /* nothing_lost: nobody was silently overruled. */
+void check_authority(struct sim *sim);
+void check_replicas(struct sim *sim); /* replicas_converge, cursors_complete */
+void check_replay(struct sim *sim);   /* replay_is_identity */
+void check_tampering(struct sim *sim);
+void check_bounds(struct sim *sim);
+void check_order(struct sim *sim); /* order_free */
+
+#endif
