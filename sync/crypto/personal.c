@@ -51,6 +51,7 @@ enum ds_err ds_personal_view(struct ds_slice field, struct ds_personal_view *vie
     return DS_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): eight parameters, none of which has a default. */
 enum ds_err ds_personal_seal(const struct ds_id *key_id, const struct ds_secret *customer_key,
                              const struct ds_secret *equality_key, const struct ds_id *entity,
                              uint8_t field_tag, struct ds_slice clear, const struct ds_random *rnd,

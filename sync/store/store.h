@@ -8,8 +8,10 @@
  * Transactions: one writer at a time; readers see the snapshot of their begin. commit returns
  * after the data is durable. A failed commit leaves the store as it was before begin, and the
  * store refuses further writes (DS_ERR_IO) until it is opened again: an I/O error at commit is
- * never retried. Threads: a transaction belongs to the thread that began it; the memory store
- * allows one transaction at a time and is for one thread. */
+ * never retried. After a put or delete that failed for want of room or by damage the
+ * transaction can only be aborted; that breaks nothing. Threads: a transaction belongs to the
+ * thread that began it; a second writer waits, one of the same thread is DS_ERR_BUSY; the memory
+ * store allows one transaction at a time and is for one thread. */
 #ifndef DS_SYNC_STORE_STORE_H
 #define DS_SYNC_STORE_STORE_H
 
@@ -60,7 +62,8 @@ struct ds_txn {
 
 /* Open or create a memory store; bytes_max bounds keys plus values (0: no bound). */
 DS_NODISCARD enum ds_err ds_store_memory_open(uint64_t bytes_max, struct ds_store **store);
-/* A copy of the committed state; the way to "restore a backup" in the simulation. */
+/* A copy of the committed state, never broken; the way to "restore a backup" and to open again
+ * after a failed commit in the simulation. DS_ERR_BUSY while a transaction is open. */
 DS_NODISCARD enum ds_err ds_store_memory_clone(struct ds_store *from, struct ds_store **copy);
 /* Make the nth commit from now fail with err (fault injection; 0 switches it off). after: the
  * commit happens, but its answer is lost: the caller sees err, the data is there. */

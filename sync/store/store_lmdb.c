@@ -6,6 +6,7 @@
 #include "sync/store/store_lmdb.h"
 
 #include "sync/store/store_lmdb_check.h"
+#include "sync/store/store_lmdb_meta.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -191,8 +192,8 @@ static int count_free(MDB_txn *txn, uint64_t *pages)
 /* Looks at the free list only when growth alone leaves less than enough. */
 static enum ds_err measure(struct lmdb_store *store, uint64_t enough, struct lmdb_room *room)
 {
-    MDB_envinfo info;
-    struct statvfs disk;
+    MDB_envinfo info = {0};
+    struct statvfs disk = {0};
     int rc = mdb_env_info(store->env, &info);
     if (rc != MDB_SUCCESS) {
         return ds_lmdb_err(rc);
@@ -221,7 +222,7 @@ static enum ds_err measure(struct lmdb_store *store, uint64_t enough, struct lmd
 
 static enum ds_err lmdb_room(struct ds_store *base, uint64_t *used, uint64_t *limit)
 {
-    struct lmdb_room room;
+    struct lmdb_room room = {0, 0, 0};
     DS_TRY(measure(store_of(base), UINT64_MAX, &room));
     *used = room.file - (room.free < room.file ? room.free : room.file);
     *limit = room.file + room.growth;
@@ -243,7 +244,7 @@ static bool thread_writes(struct lmdb_store *store)
 
 static enum ds_err prepare_write(struct lmdb_store *store, struct lmdb_txn *txn)
 {
-    struct lmdb_room room;
+    struct lmdb_room room = {0, 0, 0};
     if (store->read_only) {
         return DS_ERR_USAGE;
     }
@@ -357,10 +358,34 @@ static enum ds_err bounded(const struct lmdb_txn *txn, const MDB_val *value)
     return inside ? DS_OK : DS_ERR_INTEGRITY;
 }
 
+/* The leaf in which a found key stands must be where it says, and the node must be one of its live
+ * ones: in the gap between pointers and nodes lie outdated nodes whose tags are right, and a flipped
+ * bit in the head brings them back. */
+static enum ds_err leaf_sound(const struct lmdb_txn *txn, const MDB_val *key)
+{
+    const struct lmdb_store *store = (const struct lmdb_store *)(const void *)txn->base.store;
+    uintptr_t map = (uintptr_t)store->map;
+    uintptr_t at = (uintptr_t)key->mv_data;
+    if (map == 0 || at < map || at - map >= store->map_bytes) {
+        return DS_OK;
+    }
+    size_t pgno = (at - map) / store->page_size;
+    size_t offset = (at - map) % store->page_size;
+    struct ds_lmdb_page_head head;
+    memcpy(&head, store->map + pgno * store->page_size, sizeof head);
+    bool sound = head.pgno == pgno && head.room.node.lower <= head.room.node.upper &&
+                 offset >= (size_t)head.room.node.upper + DS_LMDB_NODE_HEAD;
+    return sound ? DS_OK : DS_ERR_INTEGRITY;
+}
+
+/* LMDB does not write through the pointers that it is given for keys, but takes no const ones. */
 static MDB_val val_of(struct ds_slice bytes)
 {
-    /* lmdb.h: the library does not write through the pointers it is given for keys. */
-    return (MDB_val){.mv_size = bytes.size, .mv_data = (void *)(uintptr_t)bytes.data};
+    union {
+        const uint8_t *given;
+        void *taken;
+    } data = {.given = bytes.data};
+    return (MDB_val){.mv_size = bytes.size, .mv_data = data.taken};
 }
 
 static enum ds_err lmdb_get(struct ds_txn *base, uint8_t table, struct ds_slice key,
@@ -371,6 +396,8 @@ static enum ds_err lmdb_get(struct ds_txn *base, uint8_t table, struct ds_slice 
     MDB_val got = {0, NULL};
     DS_TRY(need_cursor(txn, table));
     DS_TRY(call_trapping(txn, CALL_GET, table, &wanted, &got));
+    DS_TRY(bounded(txn, &wanted));
+    DS_TRY(leaf_sound(txn, &wanted));
     DS_TRY(bounded(txn, &got));
     *value = (struct ds_slice){got.mv_data, got.mv_size};
     return DS_OK;
@@ -386,6 +413,7 @@ static enum ds_err lmdb_seek(struct ds_txn *base, uint8_t table, struct ds_slice
     enum call call = after ? CALL_AT_OR_AFTER : CALL_AT_OR_BEFORE;
     DS_TRY(call_trapping(txn, call, table, &at, &got));
     DS_TRY(bounded(txn, &at));
+    DS_TRY(leaf_sound(txn, &at));
     DS_TRY(bounded(txn, &got));
     *found = (struct ds_slice){at.mv_data, at.mv_size};
     *value = (struct ds_slice){got.mv_data, got.mv_size};

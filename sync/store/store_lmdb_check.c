@@ -16,8 +16,7 @@
 #define PAGE_OVERFLOW 0x04U
 #define NODE_BIG 0x01U  /* The data is the number of an overflow page. */
 #define NODE_TREE 0x02U /* The data is a struct ds_lmdb_tree. */
-#define NODE_HEAD 8U
-#define DEPTH_MAX 32 /* LMDB's own limit. */
+#define DEPTH_MAX 32    /* LMDB's own limit. */
 #define KEY_MAX 511U
 #define PAGE_SIZE_MIN 512U
 #define PAGE_SIZE_MAX 32768U
@@ -145,7 +144,7 @@ static enum ds_err load_node(struct checker *checker, const uint8_t *page, size_
     struct ds_lmdb_page_head head;
     memcpy(&head, page, sizeof head);
     size_t at = u16_at(page + sizeof head + 2 * index);
-    if (at < head.room.node.upper || at % 2 != 0 || at > checker->page_size - NODE_HEAD) {
+    if (at < head.room.node.upper || at % 2 != 0 || at > checker->page_size - DS_LMDB_NODE_HEAD) {
         return fault(checker, head.pgno, "has a node outside itself");
     }
     const uint8_t *raw = page + at;
@@ -155,19 +154,19 @@ static enum ds_err load_node(struct checker *checker, const uint8_t *page, size_
     size_t low = (size_t)u16_at(raw) | (size_t)u16_at(raw + 2) << 16;
 #endif
     node->flags = u16_at(raw + 4);
-    node->key = (struct ds_slice){raw + NODE_HEAD, u16_at(raw + 6)};
-    node->data = raw + NODE_HEAD + node->key.size;
+    node->key = (struct ds_slice){raw + DS_LMDB_NODE_HEAD, u16_at(raw + 6)};
+    node->data = raw + DS_LMDB_NODE_HEAD + node->key.size;
     node->data_size = low;
     node->child = low;
 #if SIZE_MAX > UINT32_MAX
     node->child |= (size_t)node->flags << 32;
 #endif
     size_t inside = !leaf ? 0 : (node->flags & NODE_BIG) != 0 ? sizeof(size_t) : low;
-    size_t left = checker->page_size - at - NODE_HEAD;
+    size_t left = checker->page_size - at - DS_LMDB_NODE_HEAD;
     if (node->key.size > KEY_MAX || node->key.size > left || inside > left - node->key.size) {
         return fault(checker, head.pgno, "has a node that is too large");
     }
-    node->end = at + NODE_HEAD + node->key.size + inside;
+    node->end = at + DS_LMDB_NODE_HEAD + node->key.size + inside;
     return DS_OK;
 }
 

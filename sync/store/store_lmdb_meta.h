@@ -1,4 +1,4 @@
-/* The meta page of LMDB's data format, version 1, as it lies in the file (host byte order).
+/* Page heads and meta pages of LMDB's data format, version 1, as in the file (host byte order).
  *
  * The first two pages are meta pages; a commit writes the one whose index is the parity of its
  * number, so the numbers of the two differ by exactly one. */
@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define DS_LMDB_META_FLAG 0x08U
+#define DS_LMDB_NODE_HEAD 8U /* Bytes of a node before its key. */
 #define DS_LMDB_NO_PAGE SIZE_MAX
 
 struct ds_lmdb_page_head {

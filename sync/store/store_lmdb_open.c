@@ -206,9 +206,9 @@ static enum ds_err open_checked(struct lmdb_store *store, const char *dir, bool 
 }
 
 enum ds_err ds_store_lmdb_open(const char *dir, const struct ds_store_lmdb_options *options,
-                               struct ds_store **made, struct ds_detail *detail)
+                               struct ds_store **store, struct ds_detail *detail)
 {
-    *made = NULL;
+    *store = NULL;
     uint64_t map_bytes = options->map_bytes;
     if (map_bytes == 0) {
         map_bytes = UINT64_C(1) << (sizeof(size_t) > 4 ? 40 : 28);
@@ -220,39 +220,39 @@ enum ds_err ds_store_lmdb_open(const char *dir, const struct ds_store_lmdb_optio
         ds_detail_set(detail, "the quota or map of a store must be at least 1 MiB", NULL);
         return DS_ERR_USAGE;
     }
-    struct lmdb_store *store = calloc(1, sizeof *store);
-    if (store == NULL) {
+    struct lmdb_store *made = calloc(1, sizeof *made);
+    if (made == NULL) {
         return DS_ERR_NOMEM;
     }
-    store->base.ops = &ds_lmdb_ops;
-    store->dir_fd = -1;
-    store->read_only = options->read_only;
-    store->map_bytes = map_bytes / 65536 * 65536; /* Whole pages of every system. */
-    store->reserve_bytes = store->map_bytes / QUOTA_RESERVE_SHARE;
-    if (store->reserve_bytes > DS_STORE_DISK_RESERVE) {
-        store->reserve_bytes = DS_STORE_DISK_RESERVE;
+    made->base.ops = &ds_lmdb_ops;
+    made->dir_fd = -1;
+    made->read_only = options->read_only;
+    made->map_bytes = map_bytes / 65536 * 65536; /* Whole pages of every system. */
+    made->reserve_bytes = made->map_bytes / QUOTA_RESERVE_SHARE;
+    if (made->reserve_bytes > DS_STORE_DISK_RESERVE) {
+        made->reserve_bytes = DS_STORE_DISK_RESERVE;
     }
-    pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&made->lock, NULL);
     bool shrink = options->map_bytes == 0 && options->quota_bytes == 0;
-    enum ds_err err = open_checked(store, dir, shrink, detail);
+    enum ds_err err = open_checked(made, dir, shrink, detail);
     if (err != DS_OK) {
-        ds_lmdb_free(store);
+        ds_lmdb_free(made);
         return err;
     }
-    *made = &store->base;
+    *store = &made->base;
     return DS_OK;
 }
 
-void ds_store_lmdb_check_readers(struct ds_store *base)
+void ds_store_lmdb_check_readers(struct ds_store *store)
 {
-    DS_ASSERT(base->ops == &ds_lmdb_ops);
+    DS_ASSERT(store->ops == &ds_lmdb_ops);
     int dead = 0;
-    (void)mdb_reader_check(store_of(base)->env, &dead);
+    (void)mdb_reader_check(store_of(store)->env, &dead);
 }
 
-enum ds_err ds_store_lmdb_copy(struct ds_store *base, const char *to_dir, struct ds_detail *detail)
+enum ds_err ds_store_lmdb_copy(struct ds_store *store, const char *to_dir, struct ds_detail *detail)
 {
-    DS_ASSERT(base->ops == &ds_lmdb_ops);
+    DS_ASSERT(store->ops == &ds_lmdb_ops);
     int dir_fd = -1;
     DS_TRY(ds_lmdb_dir_open(to_dir, false, &dir_fd, detail));
     enum ds_err err = DS_ERR_EXISTS;
@@ -262,7 +262,7 @@ enum ds_err ds_store_lmdb_copy(struct ds_store *base, const char *to_dir, struct
         ds_lmdb_file_clean(dir_fd);
         int fd = openat(dir_fd, DS_LMDB_FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         /* Compacting leaves behind the free pages, and with them what was deleted (F13). */
-        int rc = fd < 0 ? errno : mdb_env_copyfd2(store_of(base)->env, fd, MDB_CP_COMPACT);
+        int rc = fd < 0 ? errno : mdb_env_copyfd2(store_of(store)->env, fd, MDB_CP_COMPACT);
         if (fd >= 0) {
             close(fd);
         }

@@ -138,7 +138,7 @@ static uint16_t node_height(uint64_t nodes_made)
 static struct node *node_make(struct memory_store *store, struct ds_slice key, size_t value_size)
 {
     uint16_t height = node_height(++store->nodes_made);
-    struct node *node = malloc(sizeof *node + height * sizeof node->next[0] + key.size);
+    struct node *node = malloc(sizeof *node + height * sizeof(void *) + key.size);
     uint8_t *value = malloc(value_size);
     if (node == NULL || value == NULL) {
         free(node);
@@ -400,16 +400,16 @@ static const struct ds_store_ops memory_ops = {
 
 /* ---- Opening, cloning, failing -------------------------------------------------------------- */
 
-enum ds_err ds_store_memory_open(uint64_t bytes_max, struct ds_store **made)
+enum ds_err ds_store_memory_open(uint64_t bytes_max, struct ds_store **store)
 {
-    *made = NULL;
-    struct memory_store *store = calloc(1, sizeof *store);
-    if (store == NULL) {
+    *store = NULL;
+    struct memory_store *memory = calloc(1, sizeof *memory);
+    if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
-    store->base.ops = &memory_ops;
-    store->bytes_max = bytes_max;
-    *made = &store->base;
+    memory->base.ops = &memory_ops;
+    memory->bytes_max = bytes_max;
+    *store = &memory->base;
     return DS_OK;
 }
 
@@ -436,19 +436,19 @@ static enum ds_err list_copy(struct memory_store *to, const struct list *from, s
     return DS_OK;
 }
 
-enum ds_err ds_store_memory_clone(struct ds_store *base, struct ds_store **copy)
+enum ds_err ds_store_memory_clone(struct ds_store *from, struct ds_store **copy)
 {
-    DS_ASSERT(base->ops == &memory_ops);
-    const struct memory_store *from = (const struct memory_store *)(const void *)base;
+    DS_ASSERT(from->ops == &memory_ops);
+    const struct memory_store *origin = (const struct memory_store *)(const void *)from;
     *copy = NULL;
-    if (from->txn_open) {
+    if (origin->txn_open) {
         return DS_ERR_BUSY;
     }
     struct ds_store *made = NULL;
-    DS_TRY(ds_store_memory_open(from->bytes_max, &made));
+    DS_TRY(ds_store_memory_open(origin->bytes_max, &made));
     struct memory_store *to = (struct memory_store *)(void *)made;
     for (size_t table = 0; table < DS_TABLES_MAX; table++) {
-        enum ds_err err = list_copy(to, &from->table[table], table);
+        enum ds_err err = list_copy(to, &origin->table[table], table);
         if (err != DS_OK) {
             ds_store_close(made);
             return err;
@@ -458,12 +458,12 @@ enum ds_err ds_store_memory_clone(struct ds_store *base, struct ds_store **copy)
     return DS_OK;
 }
 
-void ds_store_memory_fail_commit(struct ds_store *base, unsigned nth, enum ds_err err, bool after)
+void ds_store_memory_fail_commit(struct ds_store *store, unsigned nth, enum ds_err err, bool after)
 {
-    DS_ASSERT(base->ops == &memory_ops);
+    DS_ASSERT(store->ops == &memory_ops);
     DS_ASSERT(nth == 0 || err != DS_OK);
-    struct memory_store *store = (struct memory_store *)(void *)base;
-    store->fail_nth = nth;
-    store->fail_err = err;
-    store->fail_after = after;
+    struct memory_store *memory = (struct memory_store *)(void *)store;
+    memory->fail_nth = nth;
+    memory->fail_err = err;
+    memory->fail_after = after;
 }

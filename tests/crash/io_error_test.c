@@ -70,12 +70,12 @@ static void each_failure(const struct scratch *root, const char *call, int error
     assert_true(nth > COMMITS);
 }
 
-static void case_F11__an_io_error_of_any_sync_ends_acknowledging(void **state)
+static void case_f11__an_io_error_of_any_sync_ends_acknowledging(void **state)
 {
     each_failure(*state, "sync", EIO);
 }
 
-static void case_F11__an_io_error_of_any_write_ends_acknowledging(void **state)
+static void case_f11__an_io_error_of_any_write_ends_acknowledging(void **state)
 {
     each_failure(*state, "data", EIO);
     each_failure(*state, "meta", EIO);
@@ -93,7 +93,7 @@ static void short_write__of_any_write_loses_nothing_acknowledged(void **state)
     each_failure(*state, "meta", 0);
 }
 
-static void case_F12__below_the_disk_reserve_writing_is_refused_before_it_begins(void **state)
+static void case_f12__below_the_disk_reserve_writing_is_refused_before_it_begins(void **state)
 {
     static const struct {
         const char *avail;
@@ -118,16 +118,16 @@ int main(int argc, char **argv)
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(case_F11__an_io_error_of_any_sync_ends_acknowledging, setup,
+        cmocka_unit_test_setup_teardown(case_f11__an_io_error_of_any_sync_ends_acknowledging, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(case_F11__an_io_error_of_any_write_ends_acknowledging,
+        cmocka_unit_test_setup_teardown(case_f11__an_io_error_of_any_write_ends_acknowledging,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(disk_full__at_any_write_loses_nothing_acknowledged, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(short_write__of_any_write_loses_nothing_acknowledged, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
-            case_F12__below_the_disk_reserve_writing_is_refused_before_it_begins, setup, teardown),
+            case_f12__below_the_disk_reserve_writing_is_refused_before_it_begins, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,8 +53,15 @@ static void start(void)
                               0600);
     }
     const char *fail = getenv("DS_IO_FAIL");
-    if (fail != NULL && sscanf(fail, "%7[a-z]:%lu:%d", io.call, &io.nth, &io.error) != 3) {
-        abort();
+    if (fail != NULL) {
+        char *end = NULL;
+        size_t size = strcspn(fail, ":");
+        if (size >= sizeof io.call || fail[size] == '\0') {
+            abort();
+        }
+        memcpy(io.call, fail, size);
+        io.nth = strtoul(fail + size + 1, &end, 10);
+        io.error = *end == ':' ? (int)strtol(end + 1, NULL, 10) : 0;
     }
 }
 
@@ -176,6 +183,9 @@ static ssize_t write_recorded(int fd, const void *bytes, size_t size, off_t at)
     return done;
 }
 
+/* The C library's own parameter names are reserved ones.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
 {
     return write_recorded(fd, bytes, size, at);
@@ -286,36 +296,43 @@ static int open_recorded(int dir, const char *name, int flags, mode_t mode)
     return fd;
 }
 
-static mode_t mode_of(int flags, va_list *rest)
-{
-    return (flags & O_CREAT) != 0 ? va_arg(*rest, mode_t) : 0;
-}
-
 int open(const char *name, int flags, ...)
 {
-    va_list rest;
-    va_start(rest, flags);
-    int fd = open_recorded(AT_FDCWD, name, flags, mode_of(flags, &rest));
-    va_end(rest);
-    return fd;
+    mode_t mode = 0;
+    if ((flags & O_CREAT) != 0) {
+        va_list rest;
+        va_start(rest, flags);
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): one line above. */
+        mode = va_arg(rest, mode_t);
+        va_end(rest);
+    }
+    return open_recorded(AT_FDCWD, name, flags, mode);
 }
 
 int open64(const char *name, int flags, ...)
 {
-    va_list rest;
-    va_start(rest, flags);
-    int fd = open_recorded(AT_FDCWD, name, flags, mode_of(flags, &rest));
-    va_end(rest);
-    return fd;
+    mode_t mode = 0;
+    if ((flags & O_CREAT) != 0) {
+        va_list rest;
+        va_start(rest, flags);
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): one line above. */
+        mode = va_arg(rest, mode_t);
+        va_end(rest);
+    }
+    return open_recorded(AT_FDCWD, name, flags, mode);
 }
 
 int openat(int dir, const char *name, int flags, ...)
 {
-    va_list rest;
-    va_start(rest, flags);
-    int fd = open_recorded(dir, name, flags, mode_of(flags, &rest));
-    va_end(rest);
-    return fd;
+    mode_t mode = 0;
+    if ((flags & O_CREAT) != 0) {
+        va_list rest;
+        va_start(rest, flags);
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): one line above. */
+        mode = va_arg(rest, mode_t);
+        va_end(rest);
+    }
+    return open_recorded(dir, name, flags, mode);
 }
 
 int mkdir(const char *name, mode_t mode)
@@ -377,3 +394,5 @@ int fstatvfs(int fd, struct statvfs *status)
     (void)fd;
     return 0;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -406,7 +406,7 @@ static size_t event_of_ack(const struct recording *recording, uint32_t commit)
     return recording->count;
 }
 
-static void case_F7__a_power_cut_at_any_write_loses_nothing_acknowledged(void **state)
+static void case_f7__a_power_cut_at_any_write_loses_nothing_acknowledged(void **state)
 {
     (void)state;
     struct recording *recording = record_runs(NULL, 0, COMMITS);
@@ -416,7 +416,7 @@ static void case_F7__a_power_cut_at_any_write_loses_nothing_acknowledged(void **
     free_recording(recording);
 }
 
-static void case_F10__a_power_cut_during_birth_leaves_nothing_or_a_store(void **state)
+static void case_f10__a_power_cut_during_birth_leaves_nothing_or_a_store(void **state)
 {
     (void)state;
     struct recording *recording = record_runs(NULL, 0, 2);
@@ -427,7 +427,7 @@ static void case_F10__a_power_cut_during_birth_leaves_nothing_or_a_store(void **
 }
 
 /* A writer dies in its birth before its folders are synced; the next one must do it. */
-static void case_F10__names_left_unsynced_by_a_killed_birth_are_synced_at_open(void **state)
+static void case_f10__names_left_unsynced_by_a_killed_birth_are_synced_at_open(void **state)
 {
     (void)state;
     unsigned states = 0;
@@ -443,7 +443,7 @@ static void case_F10__names_left_unsynced_by_a_killed_birth_are_synced_at_open(v
 
 /* A writer is killed in the write that makes a commit visible: the next one reads that commit and
  * acknowledges it, though it never was on the disk. */
-static void case_F7__a_commit_of_a_killed_writer_is_durable_before_it_is_acknowledged(void **state)
+static void case_f7__a_commit_of_a_killed_writer_is_durable_before_it_is_acknowledged(void **state)
 {
     (void)state;
     unsigned states = 0;
@@ -466,10 +466,10 @@ int main(int argc, char **argv)
         factor = (unsigned)strtoul(argv[1], NULL, 10);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(case_F7__a_power_cut_at_any_write_loses_nothing_acknowledged),
-        cmocka_unit_test(case_F7__a_commit_of_a_killed_writer_is_durable_before_it_is_acknowledged),
-        cmocka_unit_test(case_F10__a_power_cut_during_birth_leaves_nothing_or_a_store),
-        cmocka_unit_test(case_F10__names_left_unsynced_by_a_killed_birth_are_synced_at_open),
+        cmocka_unit_test(case_f7__a_power_cut_at_any_write_loses_nothing_acknowledged),
+        cmocka_unit_test(case_f7__a_commit_of_a_killed_writer_is_durable_before_it_is_acknowledged),
+        cmocka_unit_test(case_f10__a_power_cut_during_birth_leaves_nothing_or_a_store),
+        cmocka_unit_test(case_f10__names_left_unsynced_by_a_killed_birth_are_synced_at_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

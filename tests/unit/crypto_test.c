@@ -588,7 +588,9 @@ static void ports__the_systems_clock_goes_forward_and_its_randomness_differs(voi
 static int init(void **state)
 {
     (void)state;
-    return ds_crypto_init() == DS_OK && ds_crypto_init() == DS_OK ? 0 : -1;
+    /* A second time is no error. */
+    assert_int_equal(ds_crypto_init(), DS_OK);
+    return ds_crypto_init() == DS_OK ? 0 : -1;
 }
 
 int main(void)

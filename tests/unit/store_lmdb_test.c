@@ -185,7 +185,7 @@ static void die_reading(const char *dir)
     _exit(0);
 }
 
-static void case_F12__slots_of_dead_readers_are_cleared(void **state)
+static void case_f12__slots_of_dead_readers_are_cleared(void **state)
 {
     struct fixture *fixture = *state;
     char dir[SCRATCH_PATH_SIZE];
@@ -271,7 +271,7 @@ static void open__says_what_is_wrong_with_the_path(void **state)
     free(long_path);
 }
 
-static void case_F10__what_a_cut_off_creation_left_behind_is_replaced(void **state)
+static void case_f10__what_a_cut_off_creation_left_behind_is_replaced(void **state)
 {
     struct fixture *fixture = *state;
     char dir[SCRATCH_PATH_SIZE];
@@ -287,7 +287,7 @@ static void case_F10__what_a_cut_off_creation_left_behind_is_replaced(void **sta
     ds_store_close(store);
 }
 
-static void case_F10__a_file_that_is_cut_off_is_never_made_anew(void **state)
+static void case_f10__a_file_that_is_cut_off_is_never_made_anew(void **state)
 {
     struct fixture *fixture = *state;
     char dir[SCRATCH_PATH_SIZE];
@@ -409,8 +409,21 @@ static void flip_bit(const char *path, size_t bit)
     assert_int_equal(close(fd), 0);
 }
 
+/* Does an older version of the pair have this value? Its tag is right, so a pointer that a flipped
+ * bit turned to an outdated page gives it; only the scrub can tell. */
+static bool is_outdated(uint32_t pair, uint32_t versions, struct ds_slice value)
+{
+    static uint8_t room[10000];
+    for (uint32_t version = 0; version < versions; version++) {
+        if (ds_slice_equal(value, flip_value(pair, version, room))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* In a child: read everything from the damaged store. Wrong is a value that never stood under its
- * key, or an absence that neither a read nor the scrub gives away. */
+ * key; or one that is outdated or absent when neither a read nor the scrub gives that away. */
 static enum flip read_damaged(const char *dir, uint32_t versions)
 {
     static uint8_t room[10000];
@@ -429,7 +442,10 @@ static enum flip read_damaged(const char *dir, uint32_t versions)
         flip_key(pair, key);
         enum ds_err err = ds_txn_get(txn, (uint8_t)(pair % 3), DS_SLICE_OF(key), &value);
         if (err == DS_OK && !ds_slice_equal(value, flip_value(pair, versions - 1, room))) {
-            return FLIP_WRONG;
+            if (!is_outdated(pair, versions - 1, value)) {
+                return FLIP_WRONG;
+            }
+            missing = true;
         }
         missing = missing || err == DS_ERR_NOT_FOUND;
         found = found || (err != DS_OK && err != DS_ERR_NOT_FOUND);
@@ -497,12 +513,12 @@ static void flips_of(struct fixture *fixture, uint32_t versions, unsigned count,
 }
 
 /* DS_STORE_FLIPS runs another number of flips. */
-static void case_F9__a_flipped_bit_is_found_and_never_read_as_a_value(void **state)
+static void case_f9__a_flipped_bit_is_found_and_never_read_as_a_value(void **state)
 {
     unsigned flips = 250;
     const char *text = getenv("DS_STORE_FLIPS");
     if (text != NULL) {
-        assert_int_equal(sscanf(text, "%u", &flips), 1);
+        flips = (unsigned)strtoul(text, NULL, 10);
     }
     /* With several versions of each value the file is full of outdated pages, tags and all. */
     for (uint32_t versions = 1; versions < 4; versions += 2) {
@@ -519,7 +535,7 @@ static void case_F9__a_flipped_bit_is_found_and_never_read_as_a_value(void **sta
 }
 
 /* An empty table must never take the place of one whose name has rotted. */
-static void case_F9__a_table_whose_name_rotted_is_not_made_anew(void **state)
+static void case_f9__a_table_whose_name_rotted_is_not_made_anew(void **state)
 {
     struct fixture *fixture = *state;
     char dir[SCRATCH_PATH_SIZE];
@@ -555,7 +571,7 @@ static void case_F9__a_table_whose_name_rotted_is_not_made_anew(void **state)
 }
 
 /* The numbers of the commits say which meta page counts: a wrong one is an older state, or none. */
-static void case_F9__each_bit_of_a_commits_number_is_watched(void **state)
+static void case_f9__each_bit_of_a_commits_number_is_watched(void **state)
 {
     struct fixture *fixture = *state;
     char dir[SCRATCH_PATH_SIZE];
@@ -599,7 +615,7 @@ static size_t live_root_of_table_1(const uint8_t *bytes, size_t size)
 
 /* A pointer to a page that was right one commit ago: its tags are right as well, so only the walk
  * over all pages can tell, for that page is on the free list too. */
-static void case_F9__an_outdated_page_is_found_by_the_scrub(void **state)
+static void case_f9__an_outdated_page_is_found_by_the_scrub(void **state)
 {
     struct fixture *fixture = *state;
     char file[SCRATCH_PATH_SIZE];
@@ -639,18 +655,18 @@ int main(void)
         CASE(snapshot__a_reader_sees_its_begin),
         CASE(threads__writers_wait_for_each_other_and_readers_for_nobody),
         CASE(readers__254_may_read_and_one_more_is_busy),
-        CASE(case_F12__slots_of_dead_readers_are_cleared),
+        CASE(case_f12__slots_of_dead_readers_are_cleared),
         CASE(open__for_reading_makes_and_changes_nothing),
         CASE(open__a_map_or_quota_has_at_least_1_mib),
         CASE(open__says_what_is_wrong_with_the_path),
-        CASE(case_F10__what_a_cut_off_creation_left_behind_is_replaced),
-        CASE(case_F10__a_file_that_is_cut_off_is_never_made_anew),
+        CASE(case_f10__what_a_cut_off_creation_left_behind_is_replaced),
+        CASE(case_f10__a_file_that_is_cut_off_is_never_made_anew),
         CASE(copy__is_the_snapshot_of_its_begin_without_what_was_deleted),
         CASE(copy__wants_an_existing_folder_without_a_store),
-        CASE(case_F9__a_table_whose_name_rotted_is_not_made_anew),
-        CASE(case_F9__each_bit_of_a_commits_number_is_watched),
-        CASE(case_F9__an_outdated_page_is_found_by_the_scrub),
-        CASE(case_F9__a_flipped_bit_is_found_and_never_read_as_a_value),
+        CASE(case_f9__a_table_whose_name_rotted_is_not_made_anew),
+        CASE(case_f9__each_bit_of_a_commits_number_is_watched),
+        CASE(case_f9__an_outdated_page_is_found_by_the_scrub),
+        CASE(case_f9__a_flipped_bit_is_found_and_never_read_as_a_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

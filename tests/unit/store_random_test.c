@@ -237,7 +237,10 @@ static void all_seeds(bool lmdb)
     unsigned long last = 20;
     const char *range = getenv("DS_STORE_SEEDS");
     if (range != NULL) {
-        assert_int_equal(sscanf(range, "%lu..%lu", &first, &last), 2);
+        char *end = NULL;
+        first = strtoul(range, &end, 10);
+        assert_int_equal(strncmp(end, "..", 2), 0);
+        last = strtoul(end + 2, NULL, 10);
     }
     for (unsigned long seed = first; seed <= last; seed++) {
         /* ctest shows this only when the case fails. */
