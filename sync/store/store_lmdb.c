@@ -359,8 +359,8 @@ static enum ds_err bounded(const struct lmdb_txn *txn, const MDB_val *value)
 }
 
 /* The leaf in which a found key stands must be where it says, and the node must be one of its live
- * ones: in the gap between pointers and nodes lie outdated nodes whose tags are right, and a flipped
- * bit in the head brings them back. */
+ * ones: in the gap between pointers and nodes lie outdated nodes whose tags are right, and a
+ * flipped bit in the head brings them back. */
 static enum ds_err leaf_sound(const struct lmdb_txn *txn, const MDB_val *key)
 {
     const struct lmdb_store *store = (const struct lmdb_store *)(const void *)txn->base.store;
