@@ -125,10 +125,19 @@ static enum ds_err append_submission(struct ds_shard *shard, struct ds_group *gr
     return append(shard, group, &entry, &submission->folded, NULL);
 }
 
-/* Each alone: whatever fails takes nobody else down with it. */
+static void fail_all(struct ds_submission *const *submissions, size_t count, enum ds_err err)
+{
+    for (size_t i = 0; i < count; i++) {
+        submissions[i]->folded = (struct ds_folded){.error = err};
+    }
+}
+
+/* Each alone: whatever fails takes nobody else down with it. Those that were not reached are not
+ * acknowledged. */
 static enum ds_err commit_singly(struct ds_shard *shard, struct ds_submission *const *submissions,
                                  size_t count)
 {
+    fail_all(submissions, count, DS_ERR_IO);
     for (size_t i = 0; i < count; i++) {
         struct ds_group group;
         DS_TRY(ds_group_begin(shard, &group));
@@ -148,13 +157,6 @@ static enum ds_err commit_singly(struct ds_shard *shard, struct ds_submission *c
         }
     }
     return DS_OK;
-}
-
-static void fail_all(struct ds_submission *const *submissions, size_t count, enum ds_err err)
-{
-    for (size_t i = 0; i < count; i++) {
-        submissions[i]->folded = (struct ds_folded){.error = err};
-    }
 }
 
 enum ds_err ds_shard_commit(struct ds_shard *shard, struct ds_submission *const *submissions,
@@ -325,7 +327,7 @@ enum ds_err ds_shard_head(struct ds_shard *shard, struct ds_txn *txn, struct ds_
 /* ---- Checking a batch before it is committed. ---- */
 static enum ds_err key_of_device(struct ds_txn *txn, const struct ds_id *id, struct ds_hash *key)
 {
-    enum { ROOM = 8192 };
+    enum { ROOM = DS_ROW_SIZE_MAX + 4096 }; /* Whatever stands in the row. */
     uint8_t *memory = malloc(ROOM);
     struct ds_arena arena;
     struct ds_device device;

@@ -44,7 +44,7 @@ static enum ds_err spoiled(struct ds_detail *detail, uint64_t number, const stru
 static enum ds_err check_admin(struct ds_txn *txn, const struct ds_entry *entry, uint64_t number,
                                struct ds_detail *detail)
 {
-    enum { ROOM = 16384 };
+    enum { TEXT = 8192, ROOM = TEXT + DS_ROW_SIZE_MAX + 4096 };
     uint8_t *memory = malloc(ROOM);
     struct ds_arena arena;
     struct ds_builder builder;
@@ -54,9 +54,9 @@ static enum ds_err check_admin(struct ds_txn *txn, const struct ds_entry *entry,
     if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
-    ds_arena_init(&arena, memory, ROOM / 2);
+    ds_arena_init(&arena, memory + TEXT, ROOM - TEXT);
     enum ds_err err = ds_record_load(txn, DS_REC_device, &entry->admin, &arena, &device);
-    ds_builder_init(&builder, memory + ROOM / 2, ROOM / 2);
+    ds_builder_init(&builder, memory, TEXT);
     ds_entry_put_unsigned(&builder, entry);
     if (err == DS_OK) {
         err = ds_builder_end(&builder, &text);
