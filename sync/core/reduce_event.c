@@ -9,12 +9,14 @@ static enum ds_err decode_event(struct ds_fold *fold, void *record)
     return ds_record_decode(type, fold->op->fields, fold->arena, record, NULL);
 }
 
+enum { HOPS_MAX = 64 };
+
 /* The meter an event is about: a merged one stands for the real one. NOT_FOUND: orphan. */
 static enum ds_err resolve_meter(struct ds_fold *fold, const struct ds_id *id, struct ds_id *real,
                                  struct ds_meter *meter)
 {
     *real = *id;
-    for (size_t hops = 0; hops < 4; hops++) {
+    for (size_t hops = 0; hops < HOPS_MAX; hops++) {
         DS_TRY(ds_record_load(fold->txn, DS_REC_meter, real, fold->arena, meter));
         if (!DS_HAS(meter, meter, merged_into)) {
             return DS_OK;
@@ -180,20 +182,21 @@ static enum ds_err visit_event(struct ds_fold *fold, struct ds_told *told)
         return orphaned(told, "visit.premises: there is no such premises");
     }
     DS_TRY(err);
-    DS_TRY(ds_fold_link(fold, DS_LINK_PREMISES_EVENT, &visit->premises, 0, &fold->op_id,
-                        DS_REC_visit));
     bool proven = visit->outcome != DS_VISIT_entered &&
                   (DS_HAS(visit, visit, photo) || DS_GET(visit, visit, slip, 0) == 1);
-    if (!DS_HAS(visit, visit, meter) || !DS_HAS(visit, visit, period)) {
-        return DS_OK;
-    }
+    bool at_slot = DS_HAS(visit, visit, meter) && DS_HAS(visit, visit, period);
     struct ds_id real;
-    err = resolve_meter(fold, &visit->meter, &real, meter);
-    if (err == DS_ERR_NOT_FOUND) {
-        return orphaned(told, "visit.meter: there is no such meter");
+    if (at_slot) {
+        err = resolve_meter(fold, &visit->meter, &real, meter);
+        if (err == DS_ERR_NOT_FOUND) {
+            return orphaned(told, "visit.meter: there is no such meter");
+        }
+        DS_TRY(err);
     }
-    DS_TRY(err);
-    return proven ? ds_slot_prove_visit(fold, &real, (uint32_t)visit->period) : DS_OK;
+    /* Only now, for an orphan has no row. */
+    DS_TRY(ds_fold_link(fold, DS_LINK_PREMISES_EVENT, &visit->premises, 0, &fold->op_id,
+                        DS_REC_visit));
+    return at_slot && proven ? ds_slot_prove_visit(fold, &real, (uint32_t)visit->period) : DS_OK;
 }
 
 /* A consumer has taken everything up to a cursor: slots in between are frozen. */
