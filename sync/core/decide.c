@@ -109,6 +109,36 @@ static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *d
 }
 
 /* ---- Values of conflicts and proposals. ---- */
+/* Why the decider may not put a value into this row: he needs the role that the record asks for,
+ * and the row must have room. "" if he may. */
+static enum ds_err stops_value(struct ds_fold *fold, uint8_t type, const struct ds_id *entity,
+                               uint8_t tag, struct ds_slice value, const char **stop)
+{
+    const struct ds_record_type *known = ds_record_type_by_number(type);
+    struct ds_row_state *before = DS_FOLD_NEW(fold, struct ds_row_state);
+    struct ds_row_state *row = DS_FOLD_NEW(fold, struct ds_row_state);
+    bool holds = true;
+    if (before == NULL || row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    if (known != NULL) {
+        DS_TRY(ds_fold_holds_role(fold, known->roles, &holds));
+    }
+    DS_TRY(ds_row_load(fold->txn, type, entity, fold->arena, before));
+    DS_TRY(ds_row_load(fold->txn, type, entity, fold->arena, row));
+    struct ds_cell *cell = ds_row_cell_make(row, tag);
+    if (cell != NULL) {
+        cell->value = value;
+    }
+    *stop = "";
+    if (!holds || (type == DS_REC_device && tag == DS_TAG_device_sign_key)) {
+        *stop = "decision: you may not write this field yourself";
+    } else if (cell == NULL || ds_row_outgrown(known, before, row)) {
+        *stop = "decision: the row has no room for more";
+    }
+    return DS_OK;
+}
+
 static enum ds_err write_value(struct ds_fold *fold, uint8_t type, const struct ds_id *entity,
                                uint8_t tag, struct ds_slice value)
 {
@@ -157,8 +187,13 @@ static enum ds_err decide_conflict(struct ds_fold *fold, const struct ds_decisio
         return refuse(told, "decision.action: not for a conflict");
     }
     if (value.size > 0) {
-        DS_TRY(
-            write_value(fold, (uint8_t)row->entity_type, &row->entity, (uint8_t)row->field, value));
+        uint8_t type = (uint8_t)row->entity_type;
+        const char *stop = NULL;
+        DS_TRY(stops_value(fold, type, &row->entity, (uint8_t)row->field, value, &stop));
+        if (stop[0] != '\0') {
+            return refuse(told, stop);
+        }
+        DS_TRY(write_value(fold, type, &row->entity, (uint8_t)row->field, value));
     }
     DS_SET(row, conflict, state, DS_ITEM_resolved);
     DS_SET(row, conflict, decision, fold->op_id);
@@ -183,8 +218,14 @@ static enum ds_err decide_proposal(struct ds_fold *fold, const struct ds_decisio
         return stale(told, "the proposal is resolved already");
     }
     if (decision->action == DS_ACTION_accept_proposal || decision->action == DS_ACTION_approve) {
-        DS_TRY(write_value(fold, (uint8_t)row->entity_type, &row->entity, (uint8_t)row->field,
-                           row->value));
+        uint8_t type = (uint8_t)row->entity_type;
+        uint8_t tag = (uint8_t)row->field;
+        const char *stop = NULL;
+        DS_TRY(stops_value(fold, type, &row->entity, tag, row->value, &stop));
+        if (stop[0] != '\0') {
+            return refuse(told, stop);
+        }
+        DS_TRY(write_value(fold, type, &row->entity, tag, row->value));
     } else if (decision->action != DS_ACTION_refuse_proposal &&
                decision->action != DS_ACTION_dismiss) {
         return refuse(told, "decision.action: not for a proposal");

@@ -69,6 +69,8 @@ DS_NODISCARD enum ds_err ds_fold_unlink(struct ds_fold *fold, enum ds_link kind,
 DS_NODISCARD enum ds_err ds_fold_epoch(struct ds_fold *fold, const struct ds_entry *entry);
 /* Fold fold->op. Errors are the store's; what was wrong with the op becomes a verdict. */
 DS_NODISCARD enum ds_err ds_fold_op(struct ds_fold *fold);
+/* Does the person behind the actor hold any of these roles (DS_ROLES_*)? */
+DS_NODISCARD enum ds_err ds_fold_holds_role(struct ds_fold *fold, uint16_t roles, bool *holds);
 /* A verdict row in the device's mailbox, unless it is plainly applied. */
 DS_NODISCARD enum ds_err ds_fold_tell(struct ds_fold *fold, const struct ds_told *told);
 /* The op as an item of quarantine, with its verdict. */
@@ -93,6 +95,10 @@ struct ds_scope_list {
     struct ds_scope *scope; /* Room for DS_ROW_SCOPES_MAX. */
     size_t count;
 };
+/* Handhelds hold the slots of a book from this period on: the later but one of its periods, or the
+ * month before its only one. 0: the book has none. without: a period to leave out of account, or 0. */
+DS_NODISCARD enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id *book,
+                                       uint32_t without, uint32_t *period);
 DS_NODISCARD enum ds_err ds_scopes_of_row(struct ds_fold *fold, struct ds_row_state *row,
                                           struct ds_scope_list *list);
 

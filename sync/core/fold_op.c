@@ -148,7 +148,7 @@ enum ds_err ds_fold_quarantine(struct ds_fold *fold, enum ds_quarantine_reason r
 
 /* Does the person behind the actor hold any of these roles for the station? Connectors, imports and
  * the system hold none and need none. */
-static enum ds_err holds_role(struct ds_fold *fold, uint16_t roles, bool *holds)
+enum ds_err ds_fold_holds_role(struct ds_fold *fold, uint16_t roles, bool *holds)
 {
     *holds = true;
     if (roles == 0 || (fold->actor != DS_ACTOR_handheld && fold->actor != DS_ACTOR_console)) {
@@ -179,7 +179,8 @@ static enum ds_err holds_role(struct ds_fold *fold, uint16_t roles, bool *holds)
     return DS_OK;
 }
 
-/* Every value of the op against its field. "" when all is well. */
+/* Every value of the op against its field; of an unknown record the tags alone. "" when all is
+ * well. */
 static const char *malformed(const struct ds_record_type *type, const struct ds_op *op,
                              struct ds_detail *detail)
 {
@@ -190,7 +191,7 @@ static const char *malformed(const struct ds_record_type *type, const struct ds_
         return "more fields than a row holds";
     }
     if (pairs == 0) {
-        return "no fields";
+        return type == NULL ? "" : "no fields";
     }
     for (uint32_t i = 0; i < pairs; i++) {
         uint64_t tag = ds_mp_take_uint(&cursor);
@@ -198,7 +199,7 @@ static const char *malformed(const struct ds_record_type *type, const struct ds_
         if (cursor.failed || tag == 0 || tag > DS_TAG_MAX) {
             return "a tag out of range";
         }
-        const struct ds_field *field = ds_field_by_tag(type, tag);
+        const struct ds_field *field = type == NULL ? NULL : ds_field_by_tag(type, tag);
         if (field != NULL && ds_field_check_op_value(field, value, detail) != DS_OK) {
             return detail->text;
         }
@@ -302,7 +303,7 @@ static void worsen(struct ds_told *told, enum ds_verdict_kind verdict)
 }
 
 static enum ds_err results_to_items(struct ds_fold *fold, const struct ds_field_result *results,
-                                    size_t count, struct ds_told *told, bool *refused)
+                                    size_t count, struct ds_told *told)
 {
     for (size_t i = 0; i < count; i++) {
         const struct ds_field_result *result = &results[i];
@@ -325,7 +326,7 @@ static enum ds_err results_to_items(struct ds_fold *fold, const struct ds_field_
             break;
         case DS_OUTCOME_REFUSED:
             worsen(told, DS_VERDICT_refused);
-            *refused = true;
+            told->detail = "this actor may not write one of the fields";
             break;
         }
     }
@@ -342,6 +343,48 @@ static void drop_empty_cells(struct ds_row_state *row)
         }
     }
     row->cell_count = kept;
+}
+
+/* What stops an op as a whole, so that nothing of it is folded before it is released: then once
+ * and for all. 0 if nothing does. */
+static enum ds_quarantine_reason stopped_by_row(const struct ds_fold *fold,
+                                                const struct ds_record_type *type,
+                                                const struct ds_row_state *before,
+                                                const struct ds_row_state *row,
+                                                const struct ds_field_result *results, size_t count)
+{
+    if (ds_row_outgrown(type, before, row)) {
+        return DS_QUARANTINE_malformed;
+    }
+    for (size_t i = 0; i < count && !fold->released; i++) {
+        if (results[i].outcome == DS_OUTCOME_REFUSED) {
+            return DS_QUARANTINE_not_allowed;
+        }
+    }
+    return 0;
+}
+
+/* The merged row with what follows from it; told is NULL for the engine's own writes. */
+static enum ds_err settle(struct ds_fold *fold, struct ds_row_state *before,
+                          struct ds_row_state *row, const struct ds_field_result *results,
+                          size_t count, struct ds_told *told)
+{
+    bool changed = !row->exists;
+    for (size_t i = 0; i < count; i++) {
+        changed = changed || results[i].changed;
+    }
+    if (told != NULL) {
+        DS_TRY(results_to_items(fold, results, count, told));
+        if (told->verdict == DS_VERDICT_refused && row->cell_count == 0) {
+            return ds_fold_tell(fold, told); /* Nothing stands in it: there is no such row. */
+        }
+        fold->out->folded++;
+    }
+    DS_TRY(ds_fold_put(fold, row));
+    if (changed) {
+        DS_TRY(ds_reduce_entity(fold, before, row));
+    }
+    return told == NULL ? DS_OK : ds_fold_tell(fold, told);
 }
 
 static enum ds_err merge_into(struct ds_fold *fold, const struct ds_record_type *type,
@@ -364,29 +407,22 @@ static enum ds_err merge_into(struct ds_fold *fold, const struct ds_record_type 
                                 .by_owner = by_owner};
     size_t count = 0;
     enum ds_err err = ds_merge(row, &merge, fold->arena, results, &count);
-    if (err == DS_ERR_LIMIT && fold->op != NULL && told != NULL) {
+    if (err == DS_ERR_LIMIT && told != NULL) {
         return ds_fold_quarantine(fold, DS_QUARANTINE_malformed, DS_ITEM_open,
-                                  "the row has no room for more fields");
+                                  "the row has no room for more");
     }
     DS_TRY(err);
-    bool refused = false;
-    bool changed = !row->exists;
-    for (size_t i = 0; i < count; i++) {
-        changed = changed || results[i].changed;
-    }
     drop_empty_cells(row);
     if (told != NULL) {
-        DS_TRY(results_to_items(fold, results, count, told, &refused));
+        enum ds_quarantine_reason stop = stopped_by_row(fold, type, before, row, results, count);
+        if (stop != 0) {
+            return ds_fold_quarantine(fold, stop, DS_ITEM_open,
+                                      stop == DS_QUARANTINE_malformed
+                                          ? "the row has no room for more"
+                                          : "this actor may not write one of the fields");
+        }
     }
-    DS_TRY(ds_fold_put(fold, row));
-    if (changed) {
-        DS_TRY(ds_reduce_entity(fold, before, row));
-    }
-    if (refused) {
-        return ds_fold_quarantine(fold, DS_QUARANTINE_not_allowed, DS_ITEM_open,
-                                  "this actor may not write one of the fields");
-    }
-    return told == NULL ? DS_OK : ds_fold_tell(fold, told);
+    return settle(fold, before, row, results, count, told);
 }
 
 enum ds_err ds_fold_write_entity(struct ds_fold *fold, uint8_t type, const struct ds_id *id,
@@ -407,9 +443,29 @@ static enum ds_err may_write(struct ds_fold *fold, const struct ds_record_type *
     *may = exists || (type->writers >> fold->actor & 1) != 0;
     if (*may) {
         bool field_work = exists && fold->actor == DS_ACTOR_handheld;
-        DS_TRY(holds_role(fold, field_work ? DS_ROLES_WORK : type->roles, may));
+        DS_TRY(ds_fold_holds_role(fold, field_work ? DS_ROLES_WORK : type->roles, may));
     }
     return DS_OK;
+}
+
+/* A device's key is its name: what it signed is verified with it for ever. */
+static bool changes_key(const struct ds_fold *fold, struct ds_row_state *row)
+{
+    if (row->type != DS_REC_device || !row->exists) {
+        return false;
+    }
+    const struct ds_cell *cell = ds_row_cell(row, DS_TAG_device_sign_key);
+    struct ds_cursor cursor;
+    ds_cursor_init(&cursor, fold->op->fields);
+    uint32_t pairs = ds_mp_take_map(&cursor);
+    for (uint32_t i = 0; i < pairs; i++) {
+        uint64_t tag = ds_mp_take_uint(&cursor);
+        struct ds_slice value = ds_mp_take_value(&cursor);
+        if (tag == DS_TAG_device_sign_key) {
+            return cell == NULL || !ds_slice_equal(cell->value, value);
+        }
+    }
+    return false;
 }
 
 static enum ds_err fold_entity(struct ds_fold *fold, const struct ds_record_type *type)
@@ -432,6 +488,10 @@ static enum ds_err fold_entity(struct ds_fold *fold, const struct ds_record_type
             return ds_fold_quarantine(fold, DS_QUARANTINE_not_allowed, DS_ITEM_open,
                                       "this actor may not write such a record");
         }
+        if (changes_key(fold, row)) {
+            return ds_fold_quarantine(fold, DS_QUARANTINE_not_allowed, DS_ITEM_open,
+                                      "device.sign_key: a device keeps its key for life");
+        }
         const struct ds_field *missing = missing_field(type, fold->op->fields);
         if (!row->exists && missing != NULL) {
             struct ds_detail detail;
@@ -440,7 +500,6 @@ static enum ds_err fold_entity(struct ds_fold *fold, const struct ds_record_type
         }
     }
     struct ds_told told = {.verdict = DS_VERDICT_applied};
-    fold->out->folded++;
     return merge_into(fold, type, false, fold->op->fields, row, &told);
 }
 
@@ -517,19 +576,20 @@ enum ds_err ds_fold_op(struct ds_fold *fold)
                                   "record number out of range");
     }
     const struct ds_record_type *type = ds_record_type_by_number(op->type);
-    if (type == NULL) {
-        return fold_entity(fold, NULL); /* From a newer build: carried and kept. */
-    }
     struct ds_detail detail = {{0}};
     const char *wrong = malformed(type, op, &detail);
-    if (wrong[0] == '\0' && type->nature == DS_DERIVED) {
+    bool known = type != NULL;
+    if (wrong[0] == '\0' && known && type->nature == DS_DERIVED) {
         wrong = "such a record is made by the engine alone";
     }
-    if (wrong[0] == '\0' && type->nature == DS_EVENT && !ds_id_is_none(&op->id)) {
+    if (wrong[0] == '\0' && known && type->nature == DS_EVENT && !ds_id_is_none(&op->id)) {
         wrong = "an event's id is its op's";
     }
     if (wrong[0] != '\0') {
         return ds_fold_quarantine(fold, DS_QUARANTINE_malformed, DS_ITEM_open, wrong);
+    }
+    if (!known) {
+        return fold_entity(fold, NULL); /* From a newer build: carried and kept. */
     }
     return type->nature == DS_EVENT ? fold_event(fold, type) : fold_entity(fold, type);
 }

@@ -306,6 +306,16 @@ static enum ds_err merge_plain(struct one *one, enum ds_policy policy,
     return DS_OK;
 }
 
+/* What this build does not know of a record belongs to those who may make such records. */
+static bool may_write(const struct one *one)
+{
+    const struct ds_merge_op *op = one->op;
+    if (op->by_owner || op->type == NULL) {
+        return true;
+    }
+    return ((one->field == NULL ? op->type->writers : one->field->writers) >> op->actor & 1) != 0;
+}
+
 static enum ds_err merge_field(struct one *one, struct ds_field_result *result)
 {
     const struct ds_merge_op *op = one->op;
@@ -315,12 +325,12 @@ static enum ds_err merge_field(struct one *one, struct ds_field_result *result)
     result->before = cell->latest;
     result->value = one->value;
     result->outcome = DS_OUTCOME_APPLIED;
-    bool may = one->field == NULL || op->by_owner || one->field->writers >> op->actor & 1;
-    if (!may) {
+    if (!may_write(one)) {
         bool same = values_equal(one->field, cell->value, one->value);
-        result->outcome = same                        ? DS_OUTCOME_APPLIED
-                          : policy == DS_POLICY_OWNER ? DS_OUTCOME_PROPOSAL
-                                                      : DS_OUTCOME_REFUSED;
+        bool propose = policy == DS_POLICY_OWNER || one->field == NULL;
+        result->outcome = same      ? DS_OUTCOME_APPLIED
+                          : propose ? DS_OUTCOME_PROPOSAL
+                                    : DS_OUTCOME_REFUSED;
         return DS_OK;
     }
     bool set_like = policy == DS_POLICY_UNION || policy == DS_POLICY_WORST;

@@ -16,7 +16,8 @@
  * CASE 11 once, already set to another value ................... RESULT conflict, first stands
  * CASE 12 state, legal from the standing one ................... RESULT applied
  * CASE 13 state, not legal ..................................... RESULT conflict
- * CASE 14 unknown tag .......................................... RESULT as latest, kept
+ * CASE 14 unknown tag .......................................... RESULT as latest, kept; a proposal
+ *                                                                by who may not make such a record
  * CASE 15 writer may not write the field at all (not owner) .... RESULT refused */
 #ifndef DS_SYNC_CORE_MERGE_H
 #define DS_SYNC_CORE_MERGE_H

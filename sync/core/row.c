@@ -281,6 +281,37 @@ struct ds_cell *ds_row_cell_make(struct ds_row_state *row, uint8_t tag)
     return &row->cells[at];
 }
 
+_Static_assert(DS_ROW_UNKNOWN_MAX + DS_FIELDS_MAX <= DS_ROW_FIELDS_MAX, "known tags find a cell");
+
+static size_t values_of(const struct ds_row_state *row)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < row->cell_count; i++) {
+        size += row->cells[i].value.size;
+    }
+    return size;
+}
+
+static size_t unknown_of(const struct ds_record_type *type, const struct ds_row_state *row)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < row->cell_count; i++) {
+        count += ds_field_by_tag(type, row->cells[i].tag) == NULL;
+    }
+    return count;
+}
+
+bool ds_row_outgrown(const struct ds_record_type *type, const struct ds_row_state *before,
+                     const struct ds_row_state *row)
+{
+    size_t size = values_of(row);
+    if (size > DS_ROW_VALUES_MAX && size > values_of(before)) {
+        return true;
+    }
+    size_t unknown = type == NULL ? 0 : unknown_of(type, row);
+    return unknown > DS_ROW_UNKNOWN_MAX && unknown > unknown_of(type, before);
+}
+
 enum ds_err ds_row_load(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
                         struct ds_arena *arena, struct ds_row_state *row)
 {

@@ -18,6 +18,8 @@
 #define DS_ROW_SCOPES_MAX 16
 #define DS_SIBLINGS_MAX 16
 #define DS_ROW_SIZE_MAX 131072
+#define DS_ROW_VALUES_MAX 65536 /* Bytes of values that ops may fill; the rest is the engine's. */
+#define DS_ROW_UNKNOWN_MAX 32   /* Unknown tags, so that every known one finds its cell. */
 
 struct ds_write { /* Who wrote a field, and where it was folded. */
     uint64_t position;
@@ -59,6 +61,10 @@ void ds_row_put(struct ds_builder *builder, const struct ds_row_state *row);
 void ds_row_put_fields(struct ds_builder *builder, const struct ds_row_state *row);
 struct ds_cell *ds_row_cell(struct ds_row_state *row, uint8_t tag);      /* NULL: none */
 struct ds_cell *ds_row_cell_make(struct ds_row_state *row, uint8_t tag); /* NULL: full */
+
+/* Did the row grow beyond what ops may fill? type NULL: unknown to this build. */
+bool ds_row_outgrown(const struct ds_record_type *type, const struct ds_row_state *before,
+                     const struct ds_row_state *row);
 
 /* Load a row; row->exists tells. The row borrows the store until the next write. */
 DS_NODISCARD enum ds_err ds_row_load(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
