@@ -152,11 +152,17 @@ static enum ds_err touch_both(struct ds_fold *fold, uint8_t type, const struct d
     return ds_id_is_none(now) ? DS_OK : ds_fold_touch(fold, type, now);
 }
 
-/* Every slot that there is of a meter, newest two periods at least, shown in its new book. */
-static enum ds_err refresh_slots(struct ds_fold *fold, const struct ds_id *meter)
+/* The slots of a meter that one of two books shows, in its new book. */
+static enum ds_err refresh_slots(struct ds_fold *fold, const struct ds_id *meter,
+                                 const struct ds_id *old_book, const struct ds_id *book)
 {
+    uint32_t from = 0;
+    uint32_t other = 0;
+    DS_TRY(ds_slots_from(fold, old_book, 0, &from));
+    DS_TRY(ds_slots_from(fold, book, 0, &other));
+    from = from == 0 || (other != 0 && other < from) ? other : from;
     struct ds_key key = ds_key_slot(meter, UINT8_MAX, UINT32_MAX);
-    for (size_t i = 0; i < 3; i++) {
+    for (;;) {
         struct ds_slice found;
         struct ds_slice value;
         enum ds_err err =
@@ -171,10 +177,13 @@ static enum ds_err refresh_slots(struct ds_fold *fold, const struct ds_id *meter
         (void)ds_take_bytes(&cursor, sizeof(meter->byte));
         uint8_t register_kind = ds_take_u8(&cursor);
         uint32_t period = ds_take_u32(&cursor);
+        if (period < from) {
+            key = ds_key_slot(meter, register_kind, 0); /* On to the next register. */
+            continue;
+        }
         DS_TRY(ds_slot_refresh(fold, meter, register_kind, period));
         key = ds_key_slot(meter, register_kind, period - 1);
     }
-    return DS_OK;
 }
 
 static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *before,
@@ -197,7 +206,7 @@ static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *befo
         return DS_OK;
     }
     if (before->exists) {
-        DS_TRY(refresh_slots(fold, &after->id));
+        DS_TRY(refresh_slots(fold, &after->id, &old_book, &book));
     }
     if (ds_id_is_none(&book)) {
         return DS_OK;
@@ -224,7 +233,28 @@ static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *befo
     }
 }
 
-/* For each meter of a book, one step on its slots of a period. */
+/* One step on each slot that a meter has in a period. The mechanical one is made if need be. */
+static enum ds_err each_register(struct ds_fold *fold, const struct ds_id *meter, uint32_t period,
+                                 bool touch_only)
+{
+    for (uint8_t kind = 1; kind <= ds_enum_last(DS_LIST_register); kind++) {
+        struct ds_key key = ds_key_slot(meter, kind, period);
+        struct ds_slice value;
+        enum ds_err err = ds_txn_get(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &value);
+        if (err != DS_OK && err != DS_ERR_NOT_FOUND) {
+            return err;
+        }
+        if (touch_only && err == DS_OK) {
+            struct ds_id slot = ds_slot_id(&fold->meta->station, meter, kind, period);
+            DS_TRY(ds_fold_touch(fold, DS_REC_slot, &slot));
+        } else if (!touch_only && (err == DS_OK || kind == DS_REGISTER_mechanical)) {
+            DS_TRY(ds_slot_refresh(fold, meter, kind, period));
+        }
+    }
+    return DS_OK;
+}
+
+/* The same for each meter of a book. */
 static enum ds_err each_meter(struct ds_fold *fold, const struct ds_id *book, uint32_t period,
                               bool touch_only)
 {
@@ -238,14 +268,25 @@ static enum ds_err each_meter(struct ds_fold *fold, const struct ds_id *book, ui
             return DS_OK;
         }
         DS_TRY(err);
-        if (touch_only) {
-            struct ds_id slot =
-                ds_slot_id(&fold->meta->station, &meter, DS_REGISTER_mechanical, period);
-            DS_TRY(ds_fold_touch(fold, DS_REC_slot, &slot));
-        } else {
-            DS_TRY(ds_slot_refresh(fold, &meter, DS_REGISTER_mechanical, period));
-        }
+        DS_TRY(each_register(fold, &meter, period, touch_only));
     }
+}
+
+/* A period was opened: slots of earlier ones leave the handhelds (or come, with the first). */
+static enum ds_err shift_window(struct ds_fold *fold, const struct ds_id *book, uint32_t opened)
+{
+    enum { MONTHS_MAX = 36 }; /* A book that slept longer holds nothing on a handheld. */
+    uint32_t before = 0;
+    uint32_t now = 0;
+    DS_TRY(ds_slots_from(fold, book, opened, &before));
+    DS_TRY(ds_slots_from(fold, book, 0, &now));
+    int32_t at = (int32_t)(before == 0 ? now : before);
+    int32_t end = (int32_t)(before == 0 ? opened : now);
+    for (size_t i = 0; i < MONTHS_MAX && at < end; i++) {
+        DS_TRY(each_meter(fold, book, (uint32_t)at, true));
+        at = ds_period_add(at, 1);
+    }
+    return DS_OK;
 }
 
 static enum ds_err period_changed(struct ds_fold *fold, struct ds_row_state *before,
@@ -269,12 +310,7 @@ static enum ds_err period_changed(struct ds_fold *fold, struct ds_row_state *bef
     if (state == DS_PERIOD_open || state == DS_PERIOD_reading_closed) {
         DS_TRY(each_meter(fold, &book, (uint32_t)period, false));
     }
-    if (old_state == 0) {
-        /* The one before stays on the handhelds; the one before that leaves. */
-        DS_TRY(each_meter(fold, &book, (uint32_t)ds_period_add((int32_t)period, -1), true));
-        DS_TRY(each_meter(fold, &book, (uint32_t)ds_period_add((int32_t)period, -2), true));
-    }
-    return DS_OK;
+    return old_state == 0 ? shift_window(fold, &book, (uint32_t)period) : DS_OK;
 }
 
 static enum ds_err rules_changed(struct ds_fold *fold)

@@ -50,10 +50,13 @@ static enum ds_err add_books_of(struct ds_fold *fold, enum ds_link kind, const s
     }
 }
 
-/* The latest opened period of a book; 0 if none. */
-static enum ds_err latest_period(struct ds_fold *fold, const struct ds_id *book, uint32_t *period)
+/* The latest period of a book at or before a bound; 0 if none. */
+static enum ds_err period_before(struct ds_fold *fold, const struct ds_id *book, uint32_t bound,
+                                 uint32_t *period)
 {
-    struct ds_key key = ds_key_link(DS_LINK_BOOK_PERIOD, book, UINT32_MAX, &(struct ds_id){{0}});
+    struct ds_id last;
+    memset(&last, 0xff, sizeof(last));
+    struct ds_key key = ds_key_link(DS_LINK_BOOK_PERIOD, book, bound, &last);
     struct ds_slice found;
     struct ds_slice value;
     *period = 0;
@@ -72,18 +75,39 @@ static enum ds_err latest_period(struct ds_fold *fold, const struct ds_id *book,
     return DS_OK;
 }
 
+enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id *book, uint32_t without,
+                          uint32_t *period)
+{
+    uint32_t latest[2] = {0, 0};
+    uint32_t bound = UINT32_MAX;
+    size_t count = 0;
+    *period = 0;
+    while (count < DS_COUNT(latest)) {
+        DS_TRY(period_before(fold, book, bound, &latest[count]));
+        if (latest[count] == 0) {
+            break;
+        }
+        bound = latest[count] - 1;
+        count += latest[count] != without && ds_period_ok(latest[count]);
+    }
+    if (count > 0) {
+        *period = count == 2 ? latest[1] : (uint32_t)ds_period_add((int32_t)latest[0], -1);
+    }
+    return DS_OK;
+}
+
 static enum ds_err slot_scopes(struct ds_fold *fold, struct ds_row_state *row,
                                struct ds_scope_list *list)
 {
     struct ds_id book;
     int64_t period = 0;
-    uint32_t latest = 0;
+    uint32_t from = 0;
     if (!ds_cell_id(row, DS_TAG_slot_book, &book) ||
         !ds_cell_int(row, DS_TAG_slot_period, &period)) {
         return DS_OK;
     }
-    DS_TRY(latest_period(fold, &book, &latest));
-    if (latest != 0 && ds_period_ok(latest) && period >= ds_period_add((int32_t)latest, -1)) {
+    DS_TRY(ds_slots_from(fold, &book, 0, &from));
+    if (from != 0 && period >= from) {
         add_scope(list, DS_SCOPE_BOOK, &book, VIEW_READER);
     }
     return DS_OK;

@@ -83,9 +83,9 @@ static void find_scopes(struct expected *expected)
 
 /* ---- Which of them hold a row? ---- */
 
-struct latest {
+struct latest { /* The two latest periods of a book. */
     struct ds_id book;
-    int64_t period;
+    int64_t period[2];
 };
 
 static void note_latest(void *context, const struct look_row *row)
@@ -93,9 +93,15 @@ static void note_latest(void *context, const struct look_row *row)
     struct latest *latest = context;
     struct ds_id book;
     int64_t period = 0;
-    if (look_id(row->fields, DS_TAG_period_book, &book) && ds_id_equal(&book, &latest->book) &&
-        look_int(row->fields, DS_TAG_period_period, &period) && period > latest->period) {
-        latest->period = period;
+    if (!look_id(row->fields, DS_TAG_period_book, &book) || !ds_id_equal(&book, &latest->book) ||
+        !look_int(row->fields, DS_TAG_period_period, &period)) {
+        return;
+    }
+    if (period > latest->period[0]) {
+        latest->period[1] = latest->period[0];
+        latest->period[0] = period;
+    } else if (period > latest->period[1]) {
+        latest->period[1] = period;
     }
 }
 
@@ -125,9 +131,11 @@ static bool in_book(const struct expected *expected, const struct look_row *row,
         struct latest latest = {.book = *book};
         int64_t period = 0;
         look_rows(expected->sim, expected->txn, DS_REC_period, note_latest, &latest);
-        return latest.period != 0 && look_id(row->fields, DS_TAG_slot_book, &id) &&
-               ds_id_equal(&id, book) && look_int(row->fields, DS_TAG_slot_period, &period) &&
-               period >= ds_period_add((int32_t)latest.period, -1);
+        int64_t from = latest.period[1] != 0   ? latest.period[1]
+                       : latest.period[0] != 0 ? ds_period_add((int32_t)latest.period[0], -1)
+                                               : INT64_MAX;
+        return look_id(row->fields, DS_TAG_slot_book, &id) && ds_id_equal(&id, book) &&
+               look_int(row->fields, DS_TAG_slot_period, &period) && period >= from;
     }
     default:
         return false;
@@ -263,8 +271,16 @@ static bool must_be_expected(void *context, const struct ds_handheld_row *row)
     if (at >= expected->row_count || expected->row[at].type != row->type ||
         memcmp(expected->row[at].id.byte, row->id.byte, 16) != 0) {
         const struct ds_record_type *type = ds_record_type_by_number(row->type);
-        sim_fail(sim, "cursors_complete", "h%u holds a %s that is in none of its scopes",
-                 expected->hand->index, type == NULL ? "?" : type->name);
+        struct ds_id id;
+        struct look_row servers = {.changed = 0};
+        memcpy(id.byte, row->id.byte, 16);
+        bool there = look_row(sim, expected->txn, row->type, &id, &servers);
+        sim_fail(
+            sim, "cursors_complete",
+            "h%u holds a %s of position %llu that is in none of its scopes; the server's %s %llu",
+            expected->hand->index, type == NULL ? "?" : type->name,
+            (unsigned long long)row->position, there ? "is of" : "does not exist",
+            (unsigned long long)servers.changed);
     }
     return true;
 }
