@@ -21,7 +21,8 @@
  * number or his id.
  *
  * ping        -> version, pid, daemon (bool)
- * station     -> id, number, name, offset_min, sample, epoch, size, sign_key, box_key
+ * station     -> id, number, name, offset_min, sample, epoch, size, root, sign_key, box_key, now_ms
+ * clock       instant_ms -> now_ms: sets the clock of a sample station, from which it runs on
  * import      actor? ("import", "billing", "gis"; default import), drafts: [{type: NAME, id?,
  *             fields: {as in the API's JSON, personal fields in clear}}], repeat?: "skip" (default:
  *             what is so already is not written again, events included) or "write"

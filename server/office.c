@@ -38,6 +38,7 @@ enum ds_err ds_office_open(struct ds_office *office, struct ds_site *site,
     (void)detail;
     memset(office, 0, sizeof(*office));
     office->site = site;
+    office->daemon = options->daemon;
     office->metrics = calloc(1, sizeof(*office->metrics));
     office->log = calloc(1, sizeof(*office->log));
     enum ds_err err = office->metrics != NULL && office->log != NULL ? DS_OK : DS_ERR_NOMEM;
@@ -97,7 +98,7 @@ static enum ds_err write_as_actor(struct ds_shard *shard, void *context)
 {
     struct writing *writing = context;
     struct ds_actor actor;
-    struct ds_folded folded;
+    struct ds_folded folded = {.error = DS_OK};
 
     DS_TRY(ds_actor_open(shard, writing->actor->name, writing->actor->kind, &writing->actor->worker,
                          &actor, writing->detail));
@@ -115,13 +116,13 @@ static enum ds_err write_as_actor(struct ds_shard *shard, void *context)
 }
 
 /* The mailbox row of an op; plainly applied ops have none. */
-static enum ds_err load_verdict(struct ds_txn *txn, const struct ds_id *station,
-                                struct ds_office_verdict *out)
+enum ds_err ds_office_verdict(struct ds_office *office, struct ds_txn *txn,
+                              struct ds_office_verdict *out)
 {
     uint8_t memory[VERDICT_ARENA_SIZE];
     struct ds_arena arena;
     struct ds_verdict row;
-    const struct ds_id id = ds_verdict_id(station, DS_REC_verdict, &out->op);
+    const struct ds_id id = ds_verdict_id(&office->site->station, DS_REC_verdict, &out->op);
 
     ds_arena_init(&arena, memory, sizeof(memory));
     enum ds_err err = ds_record_load(txn, DS_REC_verdict, &id, &arena, &row);
@@ -129,11 +130,17 @@ static enum ds_err load_verdict(struct ds_txn *txn, const struct ds_id *station,
     out->verdict = DS_VERDICT_applied;
     out->words.text[0] = '\0';
     memset(&out->item, 0, sizeof(out->item));
-    if (err == DS_ERR_NOT_FOUND) {
+    if (err == DS_OK) {
+        out->verdict = (enum ds_verdict_kind)row.verdict;
+    } else if (err != DS_ERR_NOT_FOUND) {
+        return err;
+    }
+    if ((size_t)out->verdict < DS_COUNT(office->metrics->verdicts)) {
+        ds_metrics_add(&office->metrics->verdicts[out->verdict], 1);
+    }
+    if (err != DS_OK) {
         return DS_OK;
     }
-    DS_TRY(err);
-    out->verdict = (enum ds_verdict_kind)row.verdict;
     if (DS_HAS(&row, verdict, item)) {
         out->item = row.item;
     }
@@ -155,10 +162,7 @@ static enum ds_err load_verdicts(struct ds_office *office, const struct writing 
     DS_TRY(err);
     for (size_t i = 0; i < writing->count && err == DS_OK; i++) {
         verdicts[i].op = ds_op_id(&writing->incarnation, DS_LANE_WORK, writing->first_seq + i);
-        err = load_verdict(txn, &office->site->station, &verdicts[i]);
-        if (err == DS_OK && (size_t)verdicts[i].verdict < DS_COUNT(office->metrics->verdicts)) {
-            ds_metrics_add(&office->metrics->verdicts[verdicts[i].verdict], 1);
-        }
+        err = ds_office_verdict(office, txn, &verdicts[i]);
     }
     ds_txn_abort(txn);
     return err;

@@ -13,6 +13,7 @@
 #include "server/users.h"
 #include "server/writer.h"
 
+struct ds_outbox;
 struct ds_office {
     struct ds_site *site;
     struct ds_writer *writer;
@@ -20,6 +21,8 @@ struct ds_office {
     struct ds_healths *healths;
     struct ds_metrics *metrics;
     struct ds_log *log;
+    bool daemon;
+    struct ds_outbox *outbox; /* Set by whoever opened one (outbox.h); borrowed, may be NULL. */
 };
 
 struct ds_office_options {
@@ -39,6 +42,9 @@ struct ds_office_verdict { /* What became of one draft. */
     struct ds_id item;      /* The conflict, proposal or quarantine item, if any. */
     struct ds_detail words; /* In words, "" if plainly applied. */
 };
+/* Fill in what became of verdict->op. */
+DS_NODISCARD enum ds_err ds_office_verdict(struct ds_office *office, struct ds_txn *txn,
+                                           struct ds_office_verdict *verdict);
 struct ds_office_actor {
     const char *name; /* "system", "billing", "gis", "import", "user:NAME" */
     enum ds_actor_kind kind;

@@ -1,0 +1,197 @@
+#include "server/people.h"
+
+#include "schema/base/text.h"
+#include "schema/codec/record_mp.h"
+#include "server/files.h"
+#include "sync/core/row.h"
+#include "sync/core/tables.h"
+
+#include <string.h>
+
+#define FIELDS_SIZE 512
+
+enum ds_err ds_people_worker(struct ds_office *office, const char *text, struct ds_id *worker,
+                             struct ds_detail *detail)
+{
+    uint8_t memory[1024];
+    struct ds_arena arena;
+    struct ds_worker row;
+    struct ds_txn *txn = NULL;
+
+    if (ds_id_parse(ds_slice_of_text(text), worker) != DS_OK) {
+        *worker = ds_numbered_id(&office->site->station, DS_REC_worker, ds_slice_of_text(text));
+    }
+    ds_arena_init(&arena, memory, sizeof(memory));
+    DS_TRY(ds_store_begin(office->site->store, false, &txn));
+    enum ds_err err = ds_record_load(txn, DS_REC_worker, worker, &arena, &row);
+
+    ds_txn_abort(txn);
+    if (err == DS_ERR_NOT_FOUND) {
+        ds_detail_set(detail, "worker: none of that number", (const char *)NULL);
+    }
+    return err;
+}
+
+/* ---- Codes ---- */
+
+static enum ds_err proxy_pin(const struct ds_site *site, struct ds_hash *pin)
+{
+    char path[DS_PATH_MAX];
+    char text[128];
+    struct ds_builder in;
+
+    DS_TRY(ds_path_join(site->dir, "tls/pin", path));
+    ds_builder_init(&in, text, sizeof(text));
+    DS_TRY(ds_file_read(path, &in, NULL));
+    return ds_hash_parse((struct ds_slice){in.data, in.used < 64 ? in.used : 64}, pin);
+}
+
+struct coding {
+    const struct ds_id *worker;
+    struct ds_slice url;
+    const struct ds_hash *pins;
+    size_t pin_count;
+    struct ds_builder text;
+};
+
+static enum ds_err make_code(struct ds_shard *shard, void *context)
+{
+    struct coding *coding = context;
+
+    return ds_enrol_code_make(shard, coding->worker, coding->url, coding->pins, coding->pin_count,
+                              &coding->text);
+}
+
+/* The settings' url, or that of the address listened at. */
+static void standard_url(const struct ds_config *config, char url[static DS_URL_SIZE_MAX + 1])
+{
+    struct ds_builder out;
+
+    ds_builder_init(&out, url, DS_URL_SIZE_MAX + 1);
+    if (config->server_public_url[0] == '\0') {
+        ds_put_text(&out, "http://");
+        ds_put_text(&out, config->server_listen);
+    } else {
+        ds_put_text(&out, config->server_public_url);
+    }
+    (void)ds_builder_text(&out);
+}
+
+enum ds_err ds_people_code(struct ds_office *office, const struct ds_id *worker, const char *url,
+                           const struct ds_hash *pins, size_t pin_count,
+                           struct ds_people_code *code, struct ds_detail *detail)
+{
+    char standard[DS_URL_SIZE_MAX + 1];
+    struct ds_hash pin;
+    struct coding coding = {.worker = worker, .pins = pins, .pin_count = pin_count};
+
+    standard_url(&office->site->config, standard);
+    if (url == NULL) {
+        url = standard;
+    }
+    if (pins == NULL && strncmp(url, "https:", 6) == 0) {
+        if (proxy_pin(office->site, &pin) != DS_OK) {
+            ds_detail_set(detail, "https needs a pin: give it, or make the proxy's certificate",
+                          (const char *)NULL);
+            return DS_ERR_CONFLICT;
+        }
+        coding.pins = &pin;
+        coding.pin_count = 1;
+    }
+    coding.url = ds_slice_of_text(url);
+    ds_builder_init(&coding.text, code->text, sizeof(code->text));
+    code->expires_ms = office->site->clock.now_ms(office->site->clock.context) + DS_CODE_LIFE_MS;
+    DS_TRY(ds_writer_run(office->writer, make_code, &coding));
+    return ds_builder_text(&coding.text)[0] != '\0' ? DS_OK : DS_ERR_LIMIT;
+}
+
+/* ---- Users ---- */
+
+static enum ds_err encode(uint8_t type, const void *record, struct ds_builder *out,
+                          struct ds_slice *fields)
+{
+    DS_TRY(ds_validate(ds_record_type_by_number(type), record, true, NULL, NULL));
+    DS_TRY(ds_record_encode_op(ds_record_type_by_number(type), record, out));
+    return ds_builder_end(out, fields);
+}
+
+static enum ds_err write_one(struct ds_office *office, struct ds_draft *draft,
+                             struct ds_detail *detail)
+{
+    const struct ds_office_actor system = {.name = "system", .kind = DS_ACTOR_system};
+    struct ds_office_verdict verdict;
+
+    DS_TRY(ds_office_write(office, &system, draft, 1, &verdict, NULL, detail));
+    if (verdict.verdict != DS_VERDICT_applied && verdict.verdict != DS_VERDICT_merged) {
+        ds_detail_set(detail, verdict.words.text, (const char *)NULL);
+        return DS_ERR_CONFLICT;
+    }
+    return DS_OK;
+}
+
+static enum ds_err make_worker(struct ds_office *office, const char *number, const char *name,
+                               struct ds_id *id, struct ds_detail *detail)
+{
+    struct ds_worker worker = {.presence = {0}};
+    uint8_t bytes[FIELDS_SIZE];
+    struct ds_builder out;
+    struct ds_draft draft = {.type = DS_REC_worker};
+
+    *id = ds_numbered_id(&office->site->station, DS_REC_worker, ds_slice_of_text(number));
+    draft.id = *id;
+    DS_SET(&worker, worker, number, ds_slice_of_text(number));
+    DS_SET(&worker, worker, name, ds_slice_of_text(name));
+    DS_SET(&worker, worker, active, 1);
+    ds_builder_init(&out, bytes, sizeof(bytes));
+    if (encode(DS_REC_worker, &worker, &out, &draft.fields) != DS_OK) {
+        ds_detail_set(detail, "worker: number or name is not allowed", (const char *)NULL);
+        return DS_ERR_SCHEMA;
+    }
+    return write_one(office, &draft, detail);
+}
+
+static enum ds_err grant(struct ds_office *office, const struct ds_id *worker, int64_t role,
+                         struct ds_detail *detail)
+{
+    const struct ds_id *station = &office->site->station;
+    struct ds_role_grant row = {.presence = {0}};
+    uint8_t bytes[FIELDS_SIZE];
+    struct ds_builder out;
+    struct ds_draft draft = {.type = DS_REC_role_grant,
+                             .id = ds_grant_id(station, worker, (uint8_t)role, station)};
+
+    DS_SET(&row, role_grant, worker, *worker);
+    DS_SET(&row, role_grant, role, role);
+    DS_SET(&row, role_grant, subtree, *station);
+    ds_clear(&row.presence, DS_PLACE_role_grant_until_ms); /* A grant that had ended goes on. */
+    ds_builder_init(&out, bytes, sizeof(bytes));
+    DS_TRY(encode(DS_REC_role_grant, &row, &out, &draft.fields));
+    return write_one(office, &draft, detail);
+}
+
+enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_user *user,
+                               struct ds_id *worker, struct ds_detail *detail)
+{
+    const char *number = user->worker != NULL ? user->worker : user->name;
+    struct ds_txn *txn = NULL;
+    uint16_t has = 0;
+    enum ds_err err = ds_people_worker(office, number, worker, detail);
+
+    if (err == DS_ERR_NOT_FOUND) {
+        const char *name = user->worker_name != NULL ? user->worker_name : number;
+
+        err = make_worker(office, number, name, worker, detail);
+    }
+    DS_TRY(err);
+    DS_TRY(ds_user_put(office->users, user->name, user->password, worker, detail));
+    DS_TRY(ds_store_begin(office->site->store, false, &txn));
+    err = ds_roles_of(txn, &office->site->station, worker,
+                      office->site->clock.now_ms(office->site->clock.context), &has);
+    ds_txn_abort(txn);
+    for (int64_t role = 1; err == DS_OK && role <= ds_enum_last(DS_LIST_role); role++) {
+        if (((user->roles & ~has) >> role & 1) != 0) {
+            err = grant(office, worker, role, detail);
+        }
+    }
+    return err;
+}
