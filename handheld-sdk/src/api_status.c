@@ -100,25 +100,37 @@ int ds_handheld_status(struct ds_handheld *h, struct ds_handheld_status *status)
     return err != DS_OK ? (int)err : ds_hand_leave(h, fill_status(h, status));
 }
 
+/* Values first; then, if the vault is open, whether the replica still holds what was delivered. A
+ * scope that does not agree is fetched anew by the next exchange. */
+static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
+                         struct ds_detail *detail)
+{
+    struct ds_txn *txn;
+    DS_TRY(ds_store_scrub(h->store, values, bad, detail));
+    DS_TRY(ds_store_begin(h->store, false, &txn));
+    enum ds_err err = ds_safe_scrub(&h->vault, txn, bad);
+    ds_txn_abort(txn);
+    if (err != DS_OK || !h->vault.open) {
+        return err;
+    }
+    DS_TRY(ds_hand_begin(h, &txn));
+    DS_TRY(ds_hand_end(h, txn, ds_replica_audit(h, txn, bad)));
+    if (*bad > 0) {
+        ds_detail_set(detail, "rows are missing; they are fetched anew", NULL);
+    }
+    return *bad > 0 ? DS_ERR_INTEGRITY : DS_OK;
+}
+
 int ds_handheld_scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
                       struct ds_handheld_detail *detail)
 {
-    struct ds_txn *txn;
     enum ds_err err = ds_hand_enter(h, false);
     if (err != DS_OK) {
         return (int)err;
     }
     *values = 0;
     *bad = 0;
-    err = ds_store_scrub(h->store, values, bad, ds_detail_of(detail));
-    if (err == DS_OK) {
-        err = ds_store_begin(h->store, false, &txn);
-    }
-    if (err == DS_OK) {
-        err = ds_safe_scrub(&h->vault, txn, bad);
-        ds_txn_abort(txn);
-    }
-    return ds_hand_leave(h, err);
+    return ds_hand_leave(h, scrub(h, values, bad, ds_detail_of(detail)));
 }
 
 /* ---- The log of own ops. ---- */

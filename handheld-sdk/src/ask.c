@@ -9,7 +9,7 @@ enum {
     BIG_SIZE = DS_REQUEST_SIZE_MAX + 3 * DS_BATCH_SIZE_MAX, /* Batches, then the plain request. */
     OUTBOX_HEAD_SIZE = 4 + 8 + 32,
 };
-#define VERSION_TEXT DS_SLICE_LIT("libdoorstep 0.1.0")
+#define VERSION_TEXT DS_SLICE_LIT("libdoorstep " DS_VERSION)
 
 struct asking {
     struct ds_handheld *h;
@@ -164,6 +164,7 @@ static void add_cursors(struct asking *a)
 {
     for (size_t i = 0; i < a->h->scope_count; i++) {
         a->cursors[i] = a->h->scopes[i].cursor;
+        a->h->scopes[i].asked = a->h->scopes[i].generation;
     }
     a->request.cursors = a->cursors;
     a->request.cursor_count = a->h->scope_count;

@@ -27,6 +27,7 @@ struct ds_held_scope {
     struct ds_scope scope;
     uint16_t index; /* Its short name in rows. */
     uint32_t generation;
+    uint32_t asked; /* Generation for which the request under way asks; not stored. */
     struct ds_cursor_at cursor;
     uint64_t complete; /* Everything up to here was delivered. */
     uint64_t rows;

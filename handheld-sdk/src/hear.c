@@ -19,6 +19,7 @@ struct hearing {
     struct ds_receipt receipt;
     bool signed_ok;
     bool wipe;
+    bool new_epoch;
     struct ds_lanes_told told;
 };
 
@@ -166,6 +167,7 @@ static enum ds_err take_epoch(struct hearing *a)
         DS_TRY(ds_outbound_unack(a->h, a->txn, a->response.kept_size));
         DS_TRY(ds_replica_clamp(a->h, a->txn, a->response.kept_size));
         a->result->new_epoch = true;
+        a->new_epoch = true;
     }
     contact->epoch = a->response.epoch;
     contact->kept_size = a->response.kept_size;
@@ -289,9 +291,26 @@ static enum ds_err take_lanes(struct hearing *a)
     if (acked > 0) {
         DS_TRY(keep_receipt(a));
     }
-    bool moves = acked > 0 || a->told.new_life || a->told.took_back;
+    bool moves = acked > 0 || a->told.new_life || a->told.took_back || a->new_epoch;
     bool waits = h->writer.acked_order < h->writer.next_order;
     a->result->more = a->result->more || (moves && (waits || a->told.awaits_more));
+    return DS_OK;
+}
+
+/* Once a day the whole replica is counted through. */
+static enum ds_err audit(struct hearing *a)
+{
+    uint64_t bad = 0;
+    if (a->h->contact.audited_ms == 0) {
+        a->h->contact.audited_ms = ds_ports_now_ms(&a->h->ports);
+    }
+    int64_t since_ms = ds_ports_now_ms(&a->h->ports) - a->h->contact.audited_ms;
+    if (a->h->talk.no_rows || a->response.more || (since_ms >= 0 && since_ms < DS_AUDIT_PAUSE_MS)) {
+        return DS_OK;
+    }
+    DS_TRY(ds_replica_audit(a->h, a->txn, &bad));
+    a->result->refetched += (unsigned)bad;
+    a->result->more = a->result->more || bad > 0;
     return DS_OK;
 }
 
@@ -304,6 +323,7 @@ static enum ds_err take_open(struct hearing *a)
     take_commands(a);
     DS_TRY(take_rows(a));
     DS_TRY(take_lanes(a));
+    DS_TRY(audit(a));
     DS_TRY(ds_replica_drop_orphans(a->h, a->txn));
     DS_TRY(drop_relayed(a));
     DS_TRY(ds_outbound_prune(a->h, a->txn, a->response.instant_ms));

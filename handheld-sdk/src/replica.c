@@ -234,7 +234,7 @@ bool ds_replica_lies_over(const struct ds_handheld *h, const struct ds_held_row 
 
 /* ---- Digests: four 64-bit words, each added for itself. ---- */
 
-static void digest_move(struct ds_hash *digest, const struct ds_hash *part, bool add)
+void ds_digest_move(struct ds_hash *digest, const struct ds_hash *part, bool add)
 {
     struct ds_cursor left;
     struct ds_cursor right;
@@ -270,7 +270,7 @@ void ds_scope_leave(struct ds_held_row *row, struct ds_held_scope *scope)
         return;
     }
     if (member->generation == scope->generation) {
-        digest_move(&scope->digest, &member->part, false);
+        ds_digest_move(&scope->digest, &member->part, false);
         scope->rows--;
     }
     *member = row->members[--row->member_count];
@@ -286,7 +286,7 @@ enum ds_err ds_scope_enter(struct ds_held_row *row, struct ds_held_scope *scope,
     struct ds_held_member *member = &row->members[row->member_count++];
     *member = (struct ds_held_member){.index = scope->index, .generation = scope->generation};
     ds_digest_add(&member->part, &scope->scope, pulled);
-    digest_move(&scope->digest, &member->part, true);
+    ds_digest_move(&scope->digest, &member->part, true);
     scope->rows++;
     return DS_OK;
 }

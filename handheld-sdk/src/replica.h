@@ -10,7 +10,8 @@
 
 #include "handheld-sdk/src/own.h"
 
-#define DS_MEMBERS_MAX 16                         /* Held scopes that contain one row. */
+#define DS_MEMBERS_MAX 16 /* Held scopes that contain one row. */
+#define DS_AUDIT_PAUSE_MS (24 * 60 * 60 * 1000)
 #define DS_REFETCH_PAUSE_MS (24 * 60 * 60 * 1000) /* After a refetch that did not help. */
 
 struct ds_held_member {
@@ -61,6 +62,9 @@ DS_NODISCARD enum ds_err ds_replica_apply(struct ds_handheld *h, struct ds_txn *
 /* The server was restored to kept_size: clamp cursors and as_of, refetch scopes with later rows. */
 DS_NODISCARD enum ds_err ds_replica_clamp(struct ds_handheld *h, struct ds_txn *txn,
                                           uint64_t kept_size);
+/* Count the stored rows of each scope through against its digest and number; a scope that does not
+ * agree is fetched anew. *bad (optional): how many. */
+DS_NODISCARD enum ds_err ds_replica_audit(struct ds_handheld *h, struct ds_txn *txn, uint64_t *bad);
 /* Rows in no held scope over which nothing lies any more go. */
 DS_NODISCARD enum ds_err ds_replica_drop_orphans(struct ds_handheld *h, struct ds_txn *txn);
 

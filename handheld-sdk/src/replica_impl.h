@@ -10,6 +10,8 @@ DS_NODISCARD enum ds_err ds_scope_store(struct ds_handheld *h, struct ds_txn *tx
                                         const struct ds_held_scope *scope);
 /* NULL: not held. */
 struct ds_held_scope *ds_scope_held(struct ds_handheld *h, const struct ds_scope *scope);
+/* Add a part to a digest, or take it away. */
+void ds_digest_move(struct ds_hash *digest, const struct ds_hash *part, bool add);
 /* Move a row in memory out of or into a scope, and the scope's digest with it. */
 void ds_scope_leave(struct ds_held_row *row, struct ds_held_scope *scope);
 DS_NODISCARD enum ds_err ds_scope_enter(struct ds_held_row *row, struct ds_held_scope *scope,

@@ -36,7 +36,7 @@ static enum ds_err hold_scope(struct ds_handheld *h, struct ds_txn *txn,
     }
     uint16_t index = free_index(h);
     struct ds_held_scope *held = &h->scopes[h->scope_count++];
-    *held = (struct ds_held_scope){.scope = *scope, .index = index, .generation = 1};
+    *held = (struct ds_held_scope){.scope = *scope, .index = index, .generation = 1, .asked = 1};
     held->cursor.scope = *scope;
     return ds_scope_store(h, txn, held);
 }
@@ -210,6 +210,10 @@ static enum ds_err take_page(struct ds_handheld *h, struct ds_txn *txn, const st
     if (scope == NULL) {
         return DS_OK; /* It was taken away in the same answer. */
     }
+    if (scope->asked != scope->generation) {
+        applied->again = true; /* It is to be fetched anew; this page goes on from elsewhere. */
+        return DS_OK;
+    }
     for (size_t i = 0; i < page->row_count; i++) {
         size_t mark = ds_arena_mark(&h->arena);
         DS_TRY(take_row(h, txn, scope, &page->rows[i], snapshot, applied));
@@ -284,4 +288,48 @@ enum ds_err ds_replica_clamp(struct ds_handheld *h, struct ds_txn *txn, uint64_t
     h->pulled++;
     h->directory++;
     return DS_OK;
+}
+
+/* ---- Does the store still hold what was delivered? ---- */
+
+struct audit {
+    struct ds_hash digest[DS_SCOPES_MAX]; /* By place in h->scopes. */
+    uint64_t rows[DS_SCOPES_MAX];
+};
+
+static enum ds_err audit_row(struct ds_handheld *h, struct ds_txn *txn, struct ds_held_row *row,
+                             void *context)
+{
+    struct audit *audit = context;
+    (void)txn;
+    for (size_t m = 0; m < row->member_count; m++) {
+        for (size_t i = 0; i < h->scope_count; i++) {
+            if (h->scopes[i].index == row->members[m].index &&
+                h->scopes[i].generation == row->members[m].generation) {
+                ds_digest_move(&audit->digest[i], &row->members[m].part, true);
+                audit->rows[i]++;
+            }
+        }
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_replica_audit(struct ds_handheld *h, struct ds_txn *txn, uint64_t *bad)
+{
+    struct audit audit = {.rows = {0}};
+    DS_TRY(each_row(h, txn, audit_row, &audit));
+    for (size_t i = 0; i < h->scope_count; i++) {
+        struct ds_held_scope *scope = &h->scopes[i];
+        struct ds_applied applied = {0};
+        if (ds_hash_equal(&audit.digest[i], &scope->digest) && audit.rows[i] == scope->rows) {
+            continue;
+        }
+        begin_refetch(h, scope, &applied);
+        DS_TRY(ds_scope_store(h, txn, scope));
+        if (bad != NULL) {
+            ++*bad;
+        }
+    }
+    h->contact.audited_ms = ds_ports_now_ms(&h->ports);
+    return ds_contact_store(&h->vault, txn, &h->arena, &h->contact);
 }

@@ -53,7 +53,8 @@ struct ds_contact {
     uint64_t retry_ms;
     uint32_t commands; /* Bits of enum ds_handheld_command. */
     uint32_t refetches;
-    uint64_t counter; /* Of exchanges. */
+    uint64_t counter;   /* Of exchanges. */
+    int64_t audited_ms; /* Own clock: the replica was counted through. */
     char problem[DS_DETAIL_SIZE];
 };
 
