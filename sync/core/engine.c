@@ -169,7 +169,7 @@ static enum ds_err open_branch(struct ds_fold *fold, const struct ds_judged *jud
     struct ds_life_row born = {
         .exists = true,
         .device = batch->device,
-        .parent = batch->incarnation,
+        .parent = judged->parent,
         .parent_work_seq = work ? judged->first_new - 1 : other.next_seq - 1,
         .parent_track_seq = work ? other.next_seq - 1 : judged->first_new - 1,
     };
@@ -186,6 +186,33 @@ static enum ds_err open_life(struct ds_fold *fold, const struct ds_incarnation *
     }
     struct ds_life_row born = {.exists = true, .device = fold->device};
     return ds_life_store(fold->txn, name, &born);
+}
+
+/* The parent has a child already, and now another life goes on from it: whichever of the two
+ * lines lives on from here holds a copied store. The newer one is the heir, so the older one's
+ * newest life gets it as its child. */
+static enum ds_err disinherit(struct ds_fold *fold, const struct ds_incarnation *first,
+                              const struct ds_incarnation *name)
+{
+    enum { LIVES_MAX = 16 };
+    struct ds_incarnation at = *first;
+    for (size_t i = 0; i < LIVES_MAX && !ds_incarnation_equal(&at, name); i++) {
+        struct ds_life_row life;
+        struct ds_lane_row work;
+        struct ds_lane_row track;
+        DS_TRY(ds_life_load(fold->txn, &at, &life));
+        if (!ds_incarnation_is_none(&life.child)) {
+            at = life.child;
+            continue;
+        }
+        DS_TRY(ds_lane_load(fold->txn, &at, DS_LANE_WORK, &work));
+        DS_TRY(ds_lane_load(fold->txn, &at, DS_LANE_TRACK, &track));
+        life.child = *name;
+        life.child_work_seq = work.next_seq - 1;
+        life.child_track_seq = track.next_seq - 1;
+        return ds_life_store(fold->txn, &at, &life);
+    }
+    return DS_OK;
 }
 
 static enum ds_err fold_life(struct ds_fold *fold, const struct ds_incarnation *name)
@@ -221,6 +248,8 @@ static enum ds_err fold_life(struct ds_fold *fold, const struct ds_incarnation *
         parent.child_work_seq = own.parent_work_seq;
         parent.child_track_seq = own.parent_track_seq;
         DS_TRY(ds_life_store(fold->txn, &parent_name, &parent));
+    } else {
+        DS_TRY(disinherit(fold, &parent.child, name));
     }
     return load_lineage(fold->txn, name, &fold->lineage);
 }

@@ -242,23 +242,25 @@ static enum ds_err judge_lane(struct ds_txn *txn, const struct ds_incarnation *n
     return DS_OK;
 }
 
-/* The first sequence whose op differs. The chain diverges once and for all, so halving finds it. */
-static enum ds_err find_fork(struct ds_txn *txn, const struct ds_batch *batch, uint64_t next_seq,
-                             struct ds_judged *judged)
+static uint64_t last_known(const struct ds_batch *batch, const struct ds_lane_row *lane)
 {
-    bool same = false;
-    uint64_t position = 0;
-    uint64_t low = batch->first_seq - 1;
-    DS_TRY(agrees(txn, &batch->incarnation, batch, low, &same, &position));
-    if (!same) {
-        judged->kind = DS_JUDGED_GAP; /* It diverged earlier: what leads there must come first. */
-        return DS_OK;
-    }
     uint64_t last = batch->first_seq + batch->count - 1;
-    uint64_t high = last < next_seq ? last : next_seq - 1;
+    return last < lane->next_seq ? last : lane->next_seq - 1;
+}
+
+/* The first sequence whose op differs from the base's: at low they agree, at the last known one
+ * they do not. The chain diverges once and for all, so halving finds it. */
+static enum ds_err find_fork(struct ds_txn *txn, const struct ds_incarnation *base,
+                             const struct ds_batch *batch, uint64_t low, struct ds_judged *judged)
+{
+    struct ds_lane_row lane;
+    DS_TRY(ds_lane_load(txn, base, (uint8_t)batch->lane, &lane));
+    uint64_t high = last_known(batch, &lane);
     while (high - low > 1) {
         uint64_t middle = low + (high - low) / 2;
-        DS_TRY(agrees(txn, &batch->incarnation, batch, middle, &same, &position));
+        bool same = false;
+        uint64_t position = 0;
+        DS_TRY(agrees(txn, base, batch, middle, &same, &position));
         if (same) {
             low = middle;
         } else {
@@ -270,7 +272,92 @@ static enum ds_err find_fork(struct ds_txn *txn, const struct ds_batch *batch, u
     DS_TRY(own_chain(batch, low, &judged->branch_point));
     judged->kind = DS_JUDGED_FORK;
     judged->writer = ds_branch_name(&batch->incarnation, batch->lane, &after);
+    judged->parent = *base;
     judged->first_new = high;
+    return DS_OK;
+}
+
+static bool is_branch(const struct ds_life_row *life, const struct ds_batch *batch,
+                      const struct ds_incarnation *name)
+{
+    for (size_t i = 0; i < life->branch_count; i++) {
+        if (life->branch[i].lane == batch->lane &&
+            ds_incarnation_equal(&life->branch[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The lane, the incarnation's own or a branch's, on whose path the batch begins before it leaves
+ * it. */
+static enum ds_err find_base(struct ds_txn *txn, const struct ds_batch *batch,
+                             const struct ds_life_row *life, struct ds_incarnation *base,
+                             bool *found)
+{
+    *found = false;
+    for (size_t i = 0; i <= life->branch_count && !*found; i++) {
+        struct ds_lane_row lane;
+        uint64_t position = 0;
+        if (i > 0 && life->branch[i - 1].lane != batch->lane) {
+            continue;
+        }
+        *base = i == 0 ? batch->incarnation : life->branch[i - 1].name;
+        DS_TRY(ds_lane_load(txn, base, (uint8_t)batch->lane, &lane));
+        if (batch->first_seq < lane.next_seq) {
+            DS_TRY(agrees(txn, base, batch, batch->first_seq - 1, found, &position));
+        }
+    }
+    return DS_OK;
+}
+
+/* A branch that we know, sent again from before its branch point: known, or it goes on? */
+static enum ds_err judge_known(struct ds_txn *txn, const struct ds_batch *batch,
+                               struct ds_judged *judged, bool *meets)
+{
+    struct ds_lane_row branch;
+    DS_TRY(ds_lane_load(txn, &judged->writer, (uint8_t)batch->lane, &branch));
+    uint64_t known = last_known(batch, &branch);
+    DS_TRY(agrees(txn, &judged->writer, batch, known, meets, &judged->position));
+    if (*meets) {
+        bool all = batch->first_seq + batch->count - 1 < branch.next_seq;
+        judged->kind = all ? DS_JUDGED_DUPLICATE : DS_JUDGED_NEW;
+        judged->first_new = known + 1;
+    }
+    return DS_OK;
+}
+
+/* It hangs on no lane's end. Where does it leave which path? A branch may leave a branch. */
+static enum ds_err judge_fork(struct ds_txn *txn, const struct ds_batch *batch,
+                              const struct ds_life_row *life, struct ds_judged *judged)
+{
+    struct ds_incarnation base;
+    struct ds_life_row other;
+    uint64_t low = batch->first_seq - 1;
+    bool found = false;
+    DS_TRY(find_base(txn, batch, life, &base, &found));
+    for (size_t hops = 0; found && hops <= DS_BRANCHES_MAX; hops++) {
+        DS_TRY(find_fork(txn, &base, batch, low, judged));
+        if (!is_branch(life, batch, &judged->writer)) {
+            /* Neither beyond the limit, nor under a name that somebody took. */
+            DS_TRY(ds_life_load(txn, &judged->writer, &other));
+            found = !other.exists && life->branch_count < DS_BRANCHES_MAX;
+            break;
+        }
+        bool meets = false;
+        DS_TRY(judge_known(txn, batch, judged, &meets));
+        if (meets) {
+            return DS_OK;
+        }
+        base = judged->writer;
+        low = judged->first_new;
+    }
+    if (!found || judged->kind != DS_JUDGED_FORK) {
+        /* It diverged earlier, or continues what never came: what leads there must come first. */
+        memset(judged, 0, sizeof(*judged));
+        judged->kind = DS_JUDGED_GAP;
+        judged->writer = batch->incarnation;
+    }
     return DS_OK;
 }
 
@@ -284,7 +371,6 @@ enum ds_err ds_judge_batch(struct ds_txn *txn, const struct ds_batch *batch,
     if (meets) {
         return DS_OK;
     }
-    struct ds_judged main = *judged;
     DS_TRY(ds_life_load(txn, &batch->incarnation, &life));
     for (size_t i = 0; i < life.branch_count; i++) {
         if (life.branch[i].lane != batch->lane) {
@@ -295,32 +381,5 @@ enum ds_err ds_judge_batch(struct ds_txn *txn, const struct ds_batch *batch,
             return DS_OK;
         }
     }
-    *judged = main;
-    if (main.kind == DS_JUDGED_GAP) {
-        return DS_OK;
-    }
-    struct ds_lane_row lane;
-    DS_TRY(ds_lane_load(txn, &batch->incarnation, (uint8_t)batch->lane, &lane));
-    if (batch->first_seq == lane.next_seq || life.branch_count == DS_BRANCHES_MAX) {
-        /* It continues something that never came, or there are too many branches to open one. */
-        judged->kind = DS_JUDGED_GAP;
-        return DS_OK;
-    }
-    DS_TRY(find_fork(txn, batch, lane.next_seq, judged));
-    /* A branch that we know may be sent again from before its branch point. */
-    for (size_t i = 0; judged->kind == DS_JUDGED_FORK && i < life.branch_count; i++) {
-        if (!ds_incarnation_equal(&life.branch[i].name, &judged->writer)) {
-            continue;
-        }
-        struct ds_lane_row branch;
-        uint64_t last = batch->first_seq + batch->count - 1;
-        DS_TRY(ds_lane_load(txn, &judged->writer, (uint8_t)batch->lane, &branch));
-        uint64_t known = last < branch.next_seq ? last : branch.next_seq - 1;
-        DS_TRY(agrees(txn, &judged->writer, batch, known, &meets, &judged->position));
-        judged->kind = !meets                   ? DS_JUDGED_GAP
-                       : last < branch.next_seq ? DS_JUDGED_DUPLICATE
-                                                : DS_JUDGED_NEW;
-        judged->first_new = known + 1;
-    }
-    return DS_OK;
+    return judge_fork(txn, batch, &life, judged);
 }

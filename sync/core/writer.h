@@ -66,6 +66,7 @@ struct ds_judged {
     uint64_t first_new;           /* Sequence of the first op to fold. */
     uint64_t position;            /* DUPLICATE: where its last op was folded. */
     struct ds_hash branch_point;  /* FORK: chain hash before the first diverging op. */
+    struct ds_incarnation parent; /* FORK: the incarnation, or the branch that it leaves. */
 };
 DS_NODISCARD enum ds_err ds_judge_batch(struct ds_txn *txn, const struct ds_batch *batch,
                                         struct ds_judged *judged);
