@@ -142,7 +142,11 @@ static enum ds_err swap_event(struct ds_fold *fold, struct ds_told *told)
     DS_TRY(err);
     DS_TRY(ds_fold_link(fold, DS_LINK_METER_EVENT, &real, (uint32_t)swap->period, &fold->op_id,
                         DS_REC_swap));
-    DS_TRY(ds_slot_add_swap(fold, swap, &real));
+    bool newest = false;
+    DS_TRY(ds_slot_add_swap(fold, swap, &real, &newest));
+    if (!newest) {
+        return DS_OK; /* The meter is what the later swap made of it. */
+    }
     bool maker = DS_HAS(swap, swap, new_manufacturer);
     bool digits = DS_HAS(swap, swap, new_dial_digits);
     bool unit = DS_HAS(swap, swap, new_unit_l);

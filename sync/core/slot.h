@@ -86,8 +86,9 @@ DS_NODISCARD enum ds_err ds_slot_parse_result(struct ds_slice bytes, struct ds_s
 /* Add a reading; recompute the slot and, as far as they change, its successors. */
 DS_NODISCARD enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *reading,
                                              const struct ds_id *meter);
+/* newest: no swap of the meter is known to be later. */
 DS_NODISCARD enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
-                                          const struct ds_id *meter);
+                                          const struct ds_id *meter, bool *newest);
 /* A visit without entry, proven by slip or photo, stands behind an estimate of that period. */
 DS_NODISCARD enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter,
                                              uint32_t period);

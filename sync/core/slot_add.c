@@ -129,8 +129,42 @@ static size_t make_room(struct ds_slot_full *slot, const struct ds_candidate *ma
     return worse ? SIZE_MAX : least;
 }
 
+/* The dial behind a slot's last swap. */
+static void dial_after(const struct ds_slot_full *slot, uint8_t *digits, int64_t *unit_l)
+{
+    *digits = slot->start_digits;
+    *unit_l = slot->start_unit_l;
+    for (size_t i = 0; i < slot->swap_count; i++) {
+        const struct ds_swap_seen *swap = &slot->swaps[i];
+        *digits = swap->new_dial_digits != 0 ? (uint8_t)swap->new_dial_digits : *digits;
+        *unit_l = swap->new_unit_l != 0 ? swap->new_unit_l : *unit_l;
+    }
+}
+
+/* A slot that comes late, before one that is there, ends on the dial that that one starts on. */
+static enum ds_err dial_of_next(struct ds_fold *fold, struct ds_slot_full *slot)
+{
+    uint32_t period = slot->period + 1;
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *next = DS_FOLD_NEW(fold, struct ds_slot_full);
+    if (next == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_err err = ds_slot_period_after(fold, &slot->meter, slot->register_kind, &period);
+    if (err == DS_OK) {
+        DS_TRY(ds_slot_load(fold, &slot->meter, slot->register_kind, period, next));
+        slot->start_digits = next->start_digits;
+        slot->start_unit_l = next->start_unit_l;
+    }
+    ds_arena_rewind(fold->arena, mark);
+    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+}
+
 static enum ds_err remember_dial(struct ds_fold *fold, struct ds_slot_full *slot)
 {
+    if (slot->start_digits == 0) {
+        DS_TRY(dial_of_next(fold, slot));
+    }
     if (slot->start_digits != 0) {
         return DS_OK;
     }
@@ -173,13 +207,15 @@ enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *r
     return DS_OK;
 }
 
-/* Later slots start on the new dial, up to the next swap. */
-static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *slot,
-                              const struct ds_swap_seen *swap)
+/* Later slots start on the dial that this one ends on. later: one of them has a swap itself. */
+static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *slot, bool *later)
 {
     uint32_t period = slot->period;
-    size_t swaps = 0;
-    for (size_t i = 0; i < DS_SLOT_PAST_MAX && swaps == 0; i++) {
+    uint8_t digits = 0;
+    int64_t unit_l = 0;
+    *later = false;
+    dial_after(slot, &digits, &unit_l);
+    for (size_t i = 0; i < DS_SLOT_PAST_MAX; i++) {
         period++;
         enum ds_err err = ds_slot_period_after(fold, &slot->meter, slot->register_kind, &period);
         if (err == DS_ERR_NOT_FOUND) {
@@ -192,24 +228,39 @@ static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *s
             return DS_ERR_NOMEM;
         }
         DS_TRY(ds_slot_load(fold, &slot->meter, slot->register_kind, period, next));
-        if (swap->new_dial_digits != 0) {
-            next->start_digits = (uint8_t)swap->new_dial_digits;
-        }
-        if (swap->new_unit_l != 0) {
-            next->start_unit_l = swap->new_unit_l;
-        }
+        next->start_digits = digits;
+        next->start_unit_l = unit_l;
         DS_TRY(ds_slot_store(fold, next));
-        swaps = next->swap_count;
+        *later = *later || next->swap_count > 0;
+        dial_after(next, &digits, &unit_l);
         ds_arena_rewind(fold->arena, mark);
     }
     return DS_OK;
 }
 
+/* In the order of their instants. Returns whether none of the slot's is later. */
+static bool put_swap(struct ds_slot_full *slot, const struct ds_swap_seen *seen)
+{
+    size_t at = slot->swap_count;
+    while (at > 0 && slot->swaps[at - 1].instant_ms > seen->instant_ms) {
+        at--;
+    }
+    bool last = at == slot->swap_count;
+    if (slot->swap_count < DS_SLOT_SWAPS_MAX) {
+        memmove(&slot->swaps[at + 1], &slot->swaps[at],
+                (slot->swap_count - at) * sizeof(slot->swaps[0]));
+        slot->swaps[at] = *seen;
+        slot->swap_count++;
+    }
+    return last;
+}
+
 enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
-                             const struct ds_id *meter)
+                             const struct ds_id *meter, bool *newest)
 {
     size_t mark = ds_arena_mark(fold->arena);
     struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    bool later = false;
     if (slot == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -223,16 +274,10 @@ enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
         .new_dial_digits = (int32_t)DS_GET(swap, swap, new_dial_digits, 0),
         .new_unit_l = DS_GET(swap, swap, new_unit_l, 0),
     };
-    if (slot->swap_count < DS_SLOT_SWAPS_MAX) {
-        size_t at = slot->swap_count++;
-        while (at > 0 && slot->swaps[at - 1].instant_ms > seen.instant_ms) {
-            slot->swaps[at] = slot->swaps[at - 1];
-            at--;
-        }
-        slot->swaps[at] = seen;
-    }
+    bool last = put_swap(slot, &seen);
     DS_TRY(ds_slot_store(fold, slot));
-    DS_TRY(move_dials(fold, slot, &seen));
+    DS_TRY(move_dials(fold, slot, &later));
+    *newest = last && !later;
     DS_TRY(ds_slot_recompute_from(fold, slot));
     ds_arena_rewind(fold->arena, mark);
     return DS_OK;
@@ -246,6 +291,7 @@ enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter,
         return DS_ERR_NOMEM;
     }
     DS_TRY(ds_slot_load(fold, meter, DS_REGISTER_mechanical, period, slot));
+    DS_TRY(remember_dial(fold, slot));
     slot->visit_proven = true;
     DS_TRY(ds_slot_recompute_from(fold, slot));
     ds_arena_rewind(fold->arena, mark);
@@ -307,6 +353,14 @@ static enum ds_err move_candidates(struct ds_fold *fold, const struct ds_slot_fu
         }
     }
     slot->visit_proven = slot->visit_proven || from->visit_proven;
+    for (size_t i = 0; i < from->swap_count; i++) {
+        (void)put_swap(slot, &from->swaps[i]);
+    }
+    if (from->swap_count > 0) {
+        bool later = false;
+        DS_TRY(ds_slot_store(fold, slot));
+        DS_TRY(move_dials(fold, slot, &later));
+    }
     return ds_slot_recompute_from(fold, slot);
 }
 
@@ -338,6 +392,7 @@ enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
         DS_TRY(ds_slot_load(fold, from, register_kind, period, slot));
         DS_TRY(move_candidates(fold, slot, into));
         slot->count = 0;
+        slot->swap_count = 0;
         slot->decided = false;
         DS_TRY(ds_slot_recompute(fold, slot));
         ds_arena_rewind(fold->arena, mark);
