@@ -33,7 +33,7 @@ extern "C" {
 #define DS_API __attribute__((visibility("default")))
 #define DS_USE __attribute__((warn_unused_result))
 
-/* Limits. */
+#define DS_HANDHELD_VERSION "0.1.0"     /* Limits: */
 #define DS_HANDHELD_PIN_MIN 4           /* Bytes of a PIN. */
 #define DS_HANDHELD_PIN_MAX 64          /* Longer or shorter: DS_E_USAGE. */
 #define DS_HANDHELD_PINS_FREE 4         /* Wrong PINs in a row before the first wait. */

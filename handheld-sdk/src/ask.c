@@ -9,7 +9,7 @@ enum {
     BIG_SIZE = DS_REQUEST_SIZE_MAX + 3 * DS_BATCH_SIZE_MAX, /* Batches, then the plain request. */
     OUTBOX_HEAD_SIZE = 4 + 8 + 32,
 };
-#define VERSION_TEXT DS_SLICE_LIT("libdoorstep " DS_VERSION)
+#define VERSION_TEXT DS_SLICE_LIT("libdoorstep " DS_HANDHELD_VERSION)
 
 struct asking {
     struct ds_handheld *h;

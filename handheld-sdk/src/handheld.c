@@ -186,6 +186,9 @@ static enum ds_err open_vault(struct ds_handheld *h, const struct ds_handheld_op
     DS_TRY(ds_ports_hardware(options, &h->ports, &hardware, detail));
     enum ds_err err = ds_vault_load(&h->vault, h->store, &h->ports, &hardware);
     ds_wipe(&hardware, sizeof(hardware));
+    if (err == DS_ERR_INTEGRITY) {
+        ds_detail_set(detail, "the store was made on other hardware, or is damaged", NULL);
+    }
     DS_TRY(err);
     if (pin != NULL && !h->vault.exists) {
         DS_TRY(ds_vault_create(&h->vault, ds_slice_of_text(pin)));

@@ -9,7 +9,7 @@
 
 enum ds_kept {
     /* Device compartment. */
-    DS_KEPT_VAULT = 1,   /* "vault" (in clear: salt, cost, wrapped key), "pins" */
+    DS_KEPT_VAULT = 1,   /* "vault" (in clear: salt, cost, wrapped key), "check", "pins" */
     DS_KEPT_SELF = 2,    /* "identity", "writer", "contact" */
     DS_KEPT_OUTBOX = 3,  /* order u64 -> life, seq, chain, a one-op batch sealed to the server */
     DS_KEPT_RECEIPT = 4, /* number u64 -> instant, receipt bytes, signature */

@@ -191,6 +191,26 @@ static enum ds_err vault_store(struct ds_vault *vault, struct ds_txn *txn)
     return ds_txn_put(txn, DS_KEPT_VAULT, DS_SLICE_LIT("vault"), value);
 }
 
+/* A value that opens with the right hardware alone, so that another one is told from a wrong PIN
+ * before anything is written under its key. */
+static enum ds_err check_hardware(struct ds_vault *vault, struct ds_txn *txn)
+{
+    uint8_t memory[256];
+    struct ds_arena arena;
+    struct ds_slice clear;
+    ds_arena_init(&arena, memory, sizeof(memory));
+    return ds_safe_get(vault, txn, DS_KEPT_VAULT, DS_SLICE_LIT("check"), &arena, &clear);
+}
+
+static enum ds_err store_check(struct ds_vault *vault, struct ds_txn *txn)
+{
+    uint8_t memory[256];
+    struct ds_arena arena;
+    ds_arena_init(&arena, memory, sizeof(memory));
+    return ds_safe_put(vault, txn, DS_KEPT_VAULT, DS_SLICE_LIT("check"), DS_SLICE_LIT("device"),
+                       &arena);
+}
+
 enum ds_err ds_vault_load(struct ds_vault *vault, struct ds_store *store,
                           const struct ds_ports *ports, const struct ds_secret *hardware)
 {
@@ -203,10 +223,11 @@ enum ds_err ds_vault_load(struct ds_vault *vault, struct ds_store *store,
     struct ds_slice value;
     enum ds_err err = ds_txn_get(txn, DS_KEPT_VAULT, DS_SLICE_LIT("vault"), &value);
     err = err == DS_OK ? vault_take(vault, value) : err == DS_ERR_NOT_FOUND ? DS_OK : err;
-    ds_txn_abort(txn);
     if (err == DS_OK) {
         ds_subkey(hardware, LABEL_DEVICE, DS_SLICE_OF(vault->id), &vault->device);
+        err = vault->exists ? check_hardware(vault, txn) : DS_OK;
     }
+    ds_txn_abort(txn);
     return err;
 }
 
@@ -426,6 +447,7 @@ enum ds_err ds_vault_create(struct ds_vault *vault, struct ds_slice pin)
     struct ds_txn *txn;
     DS_TRY(ds_store_begin(vault->store, true, &txn));
     enum ds_err err = vault_store(vault, txn);
+    err = err != DS_OK ? err : store_check(vault, txn);
     if (err != DS_OK) {
         ds_txn_abort(txn);
         return err;
