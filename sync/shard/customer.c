@@ -98,6 +98,90 @@ enum ds_err ds_customer_open(struct ds_shard *shard, struct ds_txn *keys_txn,
     return err;
 }
 
+/* ---- Erasure. ---- */
+static const struct ds_slice mark_key = {(const uint8_t *)"erased", 6};
+enum { MARK_SIZE = 8 + 8, MARK_EVERY = 4096 };
+
+static enum ds_err destroy(struct ds_shard *shard, struct ds_slice key_ids)
+{
+    for (size_t at = 0; at + sizeof(struct ds_id) <= key_ids.size; at += sizeof(struct ds_id)) {
+        struct ds_slice id = {key_ids.data + at, sizeof(struct ds_id)};
+        DS_TRY(ds_keys_put(shard, DS_KEYS_CUSTOMER, id, DS_SLICE_LIT("\0")));
+    }
+    return DS_OK;
+}
+
+/* Up to where the key store has followed the journal. Of another epoch: not at all, for positions
+ * were given out anew. */
+static enum ds_err mark_load(struct ds_shard *shard, uint64_t *position)
+{
+    uint8_t bytes[MARK_SIZE];
+    struct ds_builder builder;
+    struct ds_cursor cursor;
+    *position = 0;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    enum ds_err err = ds_keys_get(shard, DS_KEYS_MARK, mark_key, &builder);
+    if (err == DS_ERR_NOT_FOUND) {
+        return DS_OK;
+    }
+    DS_TRY(err);
+    ds_cursor_init(&cursor, (struct ds_slice){bytes, builder.used});
+    uint64_t epoch = ds_take_u64(&cursor);
+    uint64_t marked = ds_take_u64(&cursor);
+    DS_TRY(ds_cursor_end(&cursor) == DS_OK ? DS_OK : DS_ERR_INTEGRITY);
+    *position = epoch == shard->meta.epoch ? marked : 0;
+    return DS_OK;
+}
+
+static enum ds_err mark_store(struct ds_shard *shard, uint64_t position)
+{
+    uint8_t bytes[MARK_SIZE];
+    struct ds_builder builder;
+    struct ds_slice value;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_put_u64(&builder, shard->meta.epoch);
+    ds_put_u64(&builder, position);
+    DS_TRY(ds_builder_end(&builder, &value));
+    return ds_keys_put(shard, DS_KEYS_MARK, mark_key, value);
+}
+
+/* *whole: every entry could be read. What is spoiled is for ds_shard_verify() to name. */
+static enum ds_err erase_from(struct ds_shard *shard, struct ds_txn *txn, uint64_t first,
+                              bool *destroyed, bool *whole)
+{
+    *whole = true;
+    for (uint64_t number = first; number <= shard->meta.size; number++) {
+        struct ds_key key = ds_key_journal(number);
+        struct ds_slice bytes;
+        struct ds_entry entry;
+        if (ds_txn_get(txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes) != DS_OK ||
+            ds_entry_parse(bytes, &entry, NULL) != DS_OK) {
+            *whole = false;
+            continue;
+        }
+        if (entry.kind == DS_ENTRY_ERASE) {
+            DS_TRY(destroy(shard, entry.erased));
+            *destroyed = true;
+        }
+    }
+    return DS_OK;
+}
+
+enum ds_err ds_erase_again(struct ds_shard *shard)
+{
+    struct ds_txn *txn = NULL;
+    uint64_t marked = 0;
+    bool destroyed = false;
+    bool whole = false;
+    DS_TRY(mark_load(shard, &marked));
+    DS_TRY(ds_store_begin(shard->store, false, &txn));
+    enum ds_err err = erase_from(shard, txn, marked + 1, &destroyed, &whole);
+    ds_txn_abort(txn);
+    DS_TRY(err);
+    bool behind = destroyed || shard->meta.size >= marked + MARK_EVERY;
+    return whole && behind ? mark_store(shard, shard->meta.size) : DS_OK;
+}
+
 enum ds_err ds_shard_erase(struct ds_shard *shard, struct ds_actor *admin,
                            const struct ds_id *key_ids, size_t count)
 {
@@ -110,9 +194,5 @@ enum ds_err ds_shard_erase(struct ds_shard *shard, struct ds_actor *admin,
     /* The entry first: a crash in between leaves a key that the next open destroys, never a
      * destroyed key that nobody asked to destroy. */
     DS_TRY(ds_admin_entry(shard, admin, &entry));
-    for (size_t i = 0; i < count; i++) {
-        DS_TRY(
-            ds_keys_put(shard, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_ids[i].byte), DS_SLICE_LIT("\0")));
-    }
-    return DS_OK;
+    return destroy(shard, entry.erased);
 }

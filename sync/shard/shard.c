@@ -239,6 +239,9 @@ enum ds_err ds_shard_open(struct ds_shard *shard, struct ds_store *store, struct
         ds_detail_set(detail, "the tree and the state disagree about the journal's size", NULL);
         err = DS_ERR_INTEGRITY;
     }
+    if (err == DS_OK) {
+        err = ds_erase_again(shard);
+    }
     if (err != DS_OK) {
         ds_shard_close(shard);
     }

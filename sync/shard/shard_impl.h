@@ -10,6 +10,7 @@ enum ds_keys_table {
     DS_KEYS_ACTOR = 1,    /* name -> wrapped (seed, incarnation, epoch) */
     DS_KEYS_CUSTOMER = 2, /* key id -> wrapped key, or one byte: destroyed */
     DS_KEYS_CODE = 3,     /* enrolment code -> worker, expiry, keys that used it */
+    DS_KEYS_MARK = 4,     /* "erased" -> epoch, and the position up to which keys were destroyed */
 };
 
 /* One write transaction with the meta that it leads to; the tree is shard->next_tree. */
@@ -38,6 +39,10 @@ DS_NODISCARD enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_
 /* Keep a customer key that a handheld made. */
 DS_NODISCARD enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
                                               const struct ds_secret *key);
+
+/* Destroy again what the journal says and the key store does not know: it was restored, or the
+ * power went between entry and key. */
+DS_NODISCARD enum ds_err ds_erase_again(struct ds_shard *shard);
 
 /* The key store, one value at a time. */
 DS_NODISCARD enum ds_err ds_keys_put(struct ds_shard *shard, uint8_t table, struct ds_slice key,
