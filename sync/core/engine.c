@@ -438,7 +438,7 @@ enum ds_err ds_fold_released(struct ds_fold *fold, const struct ds_quarantine_it
         return DS_ERR_INTEGRITY;
     }
     struct ds_cursor cursor;
-    struct ds_op op;
+    struct ds_op op = {0};
     ds_cursor_init(&cursor, batch->ops);
     for (int64_t i = 0; i <= item->ordinal; i++) {
         if (ds_op_take(&cursor, &op, NULL) != DS_OK) {
