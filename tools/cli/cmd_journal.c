@@ -1,43 +1,6 @@
 /* journal verify, journal head, rebuild, scrub, backup, restore, bundle import, reconcile. */
-#include "schema/base/text.h"
-#include "server/files.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/state.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/* The daemon may stand in another folder than the caller: paths go there whole. */
-static enum ds_err absolute(const char *path, char whole[static DS_PATH_MAX],
-                            struct ds_detail *detail)
-{
-    char here[DS_PATH_MAX];
-    size_t size = strlen(path);
-    if (path[0] == '/' && size < DS_PATH_MAX) {
-        memcpy(whole, path, size + 1);
-        return DS_OK;
-    }
-    if (getcwd(here, sizeof(here)) == NULL) {
-        ds_detail_set(detail, "the present folder has no name", NULL);
-        return DS_ERR_IO;
-    }
-    return ds_path_join(here, path, whole);
-}
-
-/* Open the station, ask one thing, close. request is stolen; *answer is yours on DS_OK. */
-static enum ds_err ask(const char *dir, json_t *request, json_t **answer, struct ds_detail *detail)
-{
-    struct ds_state state;
-    enum ds_err err = ds_state_open(&state, dir, detail);
-    if (err != DS_OK) {
-        json_decref(request);
-        return err;
-    }
-    err = ds_state_call(&state, request, answer, detail);
-    ds_state_close(&state);
-    return err;
-}
 
 static long long number_of(const json_t *answer, const char *name)
 {
@@ -61,7 +24,8 @@ enum ds_exit ds_cmd_journal_verify(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "verify"), &answer, &detail);
+    enum ds_err err =
+        ds_state_ask(cli->position[0], json_pack("{s:s}", "do", "verify"), &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -77,7 +41,8 @@ enum ds_exit ds_cmd_journal_head(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "station"), &answer, &detail);
+    enum ds_err err =
+        ds_state_ask(cli->position[0], json_pack("{s:s}", "do", "station"), &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -99,7 +64,8 @@ enum ds_exit ds_cmd_rebuild(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "rebuild"), &answer, &detail);
+    enum ds_err err =
+        ds_state_ask(cli->position[0], json_pack("{s:s}", "do", "rebuild"), &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -119,7 +85,8 @@ enum ds_exit ds_cmd_scrub(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = ask(cli->position[0], json_pack("{s:s}", "do", "scrub"), &answer, &detail);
+    enum ds_err err =
+        ds_state_ask(cli->position[0], json_pack("{s:s}", "do", "scrub"), &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -135,10 +102,10 @@ enum ds_exit ds_cmd_backup(struct ds_cli *cli)
     char to[DS_PATH_MAX];
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = absolute(cli->position[1], to, &detail);
+    enum ds_err err = ds_state_absolute(cli->position[1], to, &detail);
     if (err == DS_OK) {
-        err = ask(cli->position[0], json_pack("{s:s, s:s}", "do", "backup", "to", to), &answer,
-                  &detail);
+        err = ds_state_ask(cli->position[0], json_pack("{s:s, s:s}", "do", "backup", "to", to),
+                           &answer, &detail);
     }
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
@@ -155,9 +122,10 @@ enum ds_exit ds_cmd_restore(struct ds_cli *cli)
     json_t *answer = NULL;
     enum ds_err err = ds_site_restore(cli->position[0], cli->position[1], &detail);
     if (err == DS_OK) {
-        err = ask(cli->position[1],
-                  json_pack("{s:s, s:s}", "do", "epoch", "user", ds_cli_value(cli, "user")),
-                  &answer, &detail);
+        err =
+            ds_state_ask(cli->position[1],
+                         json_pack("{s:s, s:s}", "do", "epoch", "user", ds_cli_value(cli, "user")),
+                         &answer, &detail);
     }
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
@@ -175,10 +143,10 @@ enum ds_exit ds_cmd_bundle_import(struct ds_cli *cli)
     char file[DS_PATH_MAX];
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = absolute(cli->position[1], file, &detail);
+    enum ds_err err = ds_state_absolute(cli->position[1], file, &detail);
     if (err == DS_OK) {
-        err = ask(cli->position[0], json_pack("{s:s, s:s}", "do", "bundle", "file", file), &answer,
-                  &detail);
+        err = ds_state_ask(cli->position[0], json_pack("{s:s, s:s}", "do", "bundle", "file", file),
+                           &answer, &detail);
     }
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);

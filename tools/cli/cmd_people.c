@@ -8,20 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Open the station, ask once, close. *answer is yours on DS_OK. */
-static enum ds_err ask(const char *dir, json_t *request, json_t **answer, struct ds_detail *detail)
-{
-    struct ds_state state;
-    enum ds_err err = ds_state_open(&state, dir, detail);
-    if (err != DS_OK) {
-        json_decref(request);
-        return err;
-    }
-    err = ds_state_call(&state, request, answer, detail);
-    ds_state_close(&state);
-    return err;
-}
-
 static json_t *words(const char *text)
 {
     json_t *array = json_array();
@@ -53,7 +39,7 @@ enum ds_exit ds_cmd_user_add(struct ds_cli *cli)
         if (role != NULL) {
             json_object_set_new(request, "roles", words(role));
         }
-        err = ask(cli->position[0], request, &answer, &detail);
+        err = ds_state_ask(cli->position[0], request, &answer, &detail);
     }
     ds_wipe(&password, sizeof(password));
     if (err != DS_OK) {
@@ -71,8 +57,8 @@ enum ds_exit ds_cmd_user_remove(struct ds_cli *cli)
     json_t *answer = NULL;
     const char *name = ds_cli_value(cli, "name");
     enum ds_err err =
-        ask(cli->position[0], json_pack("{s:s, s:s}", "do", "user_remove", "name", name), &answer,
-            &detail);
+        ds_state_ask(cli->position[0], json_pack("{s:s, s:s}", "do", "user_remove", "name", name),
+                     &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -88,7 +74,7 @@ enum ds_exit ds_cmd_user_list(struct ds_cli *cli)
     size_t i = 0;
     json_t *user = NULL;
     enum ds_err err =
-        ask(cli->position[0], json_pack("{s:s}", "do", "user_list"), &answer, &detail);
+        ds_state_ask(cli->position[0], json_pack("{s:s}", "do", "user_list"), &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -127,7 +113,7 @@ enum ds_exit ds_cmd_device_code(struct ds_cli *cli)
     if (ds_cli_given(cli, "pins")) {
         json_object_set_new(request, "pins", words(ds_cli_value(cli, "pins")));
     }
-    enum ds_err err = ask(cli->position[0], request, &answer, &detail);
+    enum ds_err err = ds_state_ask(cli->position[0], request, &answer, &detail);
     const char *text = json_string_value(json_object_get(answer, "text"));
     if (err == DS_OK && text == NULL) {
         err = DS_ERR_DECODE;

@@ -2,6 +2,7 @@
 #include "schema/base/text.h"
 #include "sync/core/tables.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/proxy.h"
 #include "tools/cli/state.h"
 
 #include <stdio.h>
@@ -86,5 +87,43 @@ enum ds_exit ds_cmd_station_show(struct ds_cli *cli)
         ds_cli_put(cli, "daemon", json_boolean(ds_admin_is_daemon(state.admin)));
     }
     ds_state_close(&state);
+    return err == DS_OK ? DS_EXIT_OK : ds_cli_fail(cli, err, &detail);
+}
+
+enum ds_exit ds_cmd_station_proxy(struct ds_cli *cli)
+{
+    struct ds_config *config = malloc(sizeof(*config));
+    struct ds_proxy_files files = {.folder = ""};
+    struct ds_detail detail = {""};
+    char path[DS_PATH_MAX];
+    char dir[DS_PATH_MAX];
+    enum ds_err err = config != NULL ? DS_OK : DS_ERR_NOMEM;
+    if (err == DS_OK) {
+        ds_config_default(config);
+        err = ds_state_absolute(cli->position[0], dir, &detail);
+    }
+    if (err == DS_OK) {
+        err = ds_path_join(dir, "doorstep.ini", path);
+    }
+    if (err == DS_OK) {
+        err = ds_config_load(config, path, &detail);
+    }
+    if (err == DS_OK) {
+        err = ds_proxy_make(dir, config, ds_cli_given(cli, "renew"), cli->environment, &files,
+                            &detail);
+    }
+    if (err == DS_OK) {
+        ds_cli_put_text(cli, "folder", files.folder);
+        ds_cli_put_text(cli, "pin", files.pin);
+        ds_cli_put(cli, "made", json_boolean(files.made));
+        ds_cli_print(cli, "%s: %s", files.folder,
+                     files.made ? "a new key and certificate" : "the key that was there");
+        ds_cli_print(cli, "pin  %s", files.pin);
+        ds_cli_print(cli,
+                     "next: doorstepd --data %s --behind-proxy, and haproxy -f "
+                     "%s/haproxy.cfg",
+                     cli->position[0], files.folder);
+    }
+    free(config);
     return err == DS_OK ? DS_EXIT_OK : ds_cli_fail(cli, err, &detail);
 }

@@ -18,6 +18,10 @@ static const struct ds_cli_option init_options[] = {
     {"clock", "INSTANT", "Of a sample station: the instant at which it begins.", false},
     END};
 
+static const struct ds_cli_option proxy_options[] = {
+    {"renew", NULL, "Make a new key and certificate; handhelds must learn the new pin.", false},
+    END};
+
 static const struct ds_cli_option import_options[] = {
     {"kind", "K", "What the rows are.", true},
     {"map", "MAPPING.ini", "How the file's columns become fields.", false},
@@ -65,6 +69,15 @@ static const struct ds_cli_option assign_options[] = {
 
 static const struct ds_cli_option restore_options[] = {
     {"user", "NAME", "The administrator who declares it; his key signs.", true}, END};
+
+static const struct ds_cli_option deliver_options[] = {
+    {"consumer", "billing|gis", "Which side.", true}, END};
+
+static const struct ds_cli_option reconcile_options[] = {
+    {"consumer", "billing|gis", "With which side.", true},
+    {"day", "DAY", "Which day, 2026-01-30.", true},
+    {"statement", "FILE", "What the other side says it has (CSV).", true},
+    END};
 
 #define STORE                                                                                      \
     {                                                                                              \
@@ -136,6 +149,30 @@ static const struct ds_cli_option visit_options[] = {
     {"accuracy", "METRES", "Of the position; default 10.", false},
     END};
 
+static const struct ds_cli_option simulate_options[] = {
+    {"server", "URL", "The server that the handhelds call.", true},
+    {"station", "DIR", "The station, for enrolment codes and what the office does.", true},
+    {"handhelds", "N", "How many; default 20.", false},
+    {"days", "D", "How many days of reading; default 1.", false},
+    {"seed", "S", "Decides everything that is drawn; default 1.", false},
+    {"scenario", "FILE", "Play this day instead of a drawn one.", false},
+    {"stores", "DIR", "Where the handhelds' stores lie; default: a temporary folder.", false},
+    {"record", "FILE", "Write what every handheld committed, for `scenario check`.", false},
+    {"drop-op", NULL, "Lose one op on purpose, to see that it is noticed.", false},
+    END};
+
+static const struct ds_cli_option decide_options[] = {
+    {"server", "URL", "The server.", true},
+    {"user", "NAME", "Who decides; password by DOORSTEP_PASSWORD.", true},
+    {"password-file", "FILE", "Its first line; default: DOORSTEP_PASSWORD.", false},
+    {"scenario", "FILE", "The day; injected.csv beside it says what to decide.", true},
+    END};
+
+static const struct ds_cli_option check_options[] = {
+    {"scenario", "FILE", "The day.", true},
+    {"record", "FILE", "What the handhelds committed (simulate --record).", true},
+    END};
+
 #define ROW(name, positions, options, run, help, more)                                             \
     {                                                                                              \
         name, positions, options, help, more, run                                                  \
@@ -144,6 +181,10 @@ static const struct ds_cli_command commands[] = {
     ROW("station init", "DIR", init_options, ds_cmd_station_init, "Make a station's folder.",
         "DIR may not exist, or must be empty. It holds settings, keys, journal and state."),
     ROW("station show", "DIR", NONE, ds_cmd_station_show, "Say what a station is.", ""),
+    ROW("station proxy", "DIR", proxy_options, ds_cmd_station_proxy,
+        "Write the TLS proxy's configuration, key and certificate.",
+        "Settings [proxy] of doorstep.ini say where it listens. Start it with\n"
+        "`haproxy -f DIR/tls/haproxy.cfg`, and the server with --behind-proxy."),
     ROW("import", "DIR FILE", import_options, ds_cmd_import, "Load rows of a file.",
         "Kinds: station worker account premises meter book tariff code history asset\n"
         "remote_reading billing_answer. CSV; premises and asset also as FILE.geojson.\n"
@@ -179,6 +220,10 @@ static const struct ds_cli_command commands[] = {
         "Write a handheld's unsent work to a file that any bearer can carry.", ""),
     ROW("bundle import", "DIR FILE", NONE, ds_cmd_bundle_import, "Take the work in a bundle file.",
         ""),
+    ROW("outbox deliver", "DIR", deliver_options, ds_cmd_outbox_deliver,
+        "Hand over to billing or GIS what waits now.", ""),
+    ROW("reconcile", "DIR", reconcile_options, ds_cmd_reconcile,
+        "Compare a day with what billing or GIS says it has.", "Differences: exit 1."),
     ROW("handheld enrol", "CODE", store_options, ds_cmd_handheld_enrol,
         "Enrol with a code (`device code`).", ""),
     ROW("handheld sync", "", store_options, ds_cmd_handheld_sync,
@@ -195,6 +240,12 @@ static const struct ds_cli_command commands[] = {
     ROW("handheld status", "", store_options, ds_cmd_handheld_status,
         "What was sent, and the server's signed word for it.", ""),
     ROW("handheld log", "", log_options, ds_cmd_handheld_log, "What became of each op.", ""),
+    ROW("simulate", "", simulate_options, ds_cmd_simulate,
+        "Handhelds of the real SDK against a running server.", ""),
+    ROW("scenario decide", "", decide_options, ds_cmd_scenario_decide,
+        "The scripted supervisor of a scenario, over the REST API.", ""),
+    ROW("scenario check", "DIR", check_options, ds_cmd_scenario_check,
+        "Compare a station with the truth of a scenario.", "A broken invariant: exit 4."),
 };
 
 const struct ds_cli_command *ds_commands(size_t *count)

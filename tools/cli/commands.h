@@ -38,6 +38,9 @@ enum ds_exit ds_cmd_backup(struct ds_cli *cli);
 enum ds_exit ds_cmd_restore(struct ds_cli *cli);
 enum ds_exit ds_cmd_bundle_export(struct ds_cli *cli);
 enum ds_exit ds_cmd_bundle_import(struct ds_cli *cli);
+
+/* cmd_outbox.c */
+enum ds_exit ds_cmd_outbox_deliver(struct ds_cli *cli);
 enum ds_exit ds_cmd_reconcile(struct ds_cli *cli);
 
 /* cmd_handheld.c, cmd_handheld_read.c */

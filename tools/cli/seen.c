@@ -51,6 +51,11 @@ enum ds_err ds_seen_add(struct ds_seen *seen, const struct ds_id *id, uint64_t a
     return DS_OK;
 }
 
+uint64_t ds_seen_find(const struct ds_seen *seen, const struct ds_id *id)
+{
+    return seen->room > 0 ? place_of(seen, id)->line : 0;
+}
+
 void ds_seen_free(struct ds_seen *seen)
 {
     free(seen->places);

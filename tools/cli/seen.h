@@ -19,6 +19,8 @@ struct ds_seen_place {
 /* Add an id; *line is where it stood before, 0 if it is new. DS_ERR_NOMEM, DS_ERR_LIMIT. */
 DS_NODISCARD enum ds_err ds_seen_add(struct ds_seen *seen, const struct ds_id *id, uint64_t at,
                                      uint64_t *line);
+/* Where an id stands; 0: nowhere. */
+uint64_t ds_seen_find(const struct ds_seen *seen, const struct ds_id *id);
 void ds_seen_free(struct ds_seen *seen);
 
 #endif

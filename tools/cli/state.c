@@ -1,11 +1,11 @@
 #include "tools/cli/state.h"
 
 #include "schema/base/text.h"
-#include "server/files.h"
 #include "sync/core/row.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void ds_id_print(const struct ds_id *id, char text[static 33])
 {
@@ -80,6 +80,36 @@ enum ds_err ds_state_call(struct ds_state *state, json_t *request, json_t **answ
     enum ds_err err = ds_admin_call(state->admin, request, answer, detail);
     json_decref(request);
     return err;
+}
+
+enum ds_err ds_state_ask(const char *dir, json_t *request, json_t **answer,
+                         struct ds_detail *detail)
+{
+    struct ds_state state;
+    enum ds_err err = ds_state_open(&state, dir, detail);
+    if (err != DS_OK) {
+        json_decref(request);
+        return err;
+    }
+    err = ds_state_call(&state, request, answer, detail);
+    ds_state_close(&state);
+    return err;
+}
+
+enum ds_err ds_state_absolute(const char *path, char whole[static DS_PATH_MAX],
+                              struct ds_detail *detail)
+{
+    char here[DS_PATH_MAX];
+    size_t size = strlen(path);
+    if (path[0] == '/' && size < DS_PATH_MAX) {
+        memcpy(whole, path, size + 1);
+        return DS_OK;
+    }
+    if (getcwd(here, sizeof(here)) == NULL) {
+        ds_detail_set(detail, "the present folder has no name", NULL);
+        return DS_ERR_IO;
+    }
+    return ds_path_join(here, path, whole);
 }
 
 enum ds_err ds_state_begin(struct ds_state *state)

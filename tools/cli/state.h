@@ -8,6 +8,7 @@
 
 #include "schema/base/arena.h"
 #include "server/admin.h"
+#include "server/files.h"
 #include "tools/cli/cli.h"
 
 struct ds_state {
@@ -29,6 +30,13 @@ void ds_state_close(struct ds_state *state);
 /* Ask through the admin door; request is stolen. *answer is yours on DS_OK. */
 DS_NODISCARD enum ds_err ds_state_call(struct ds_state *state, json_t *request, json_t **answer,
                                        struct ds_detail *detail);
+
+/* Open the station, ask one thing, close. request is stolen; *answer is yours on DS_OK. */
+DS_NODISCARD enum ds_err ds_state_ask(const char *dir, json_t *request, json_t **answer,
+                                      struct ds_detail *detail);
+/* A path as the daemon sees it, which may stand in another folder than the caller. */
+DS_NODISCARD enum ds_err ds_state_absolute(const char *path, char whole[static DS_PATH_MAX],
+                                           struct ds_detail *detail);
 
 /* A snapshot for reading; never kept over a call. Beginning twice is no error: it begins anew. */
 DS_NODISCARD enum ds_err ds_state_begin(struct ds_state *state);
