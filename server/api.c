@@ -82,20 +82,12 @@ static void answer_problem(struct ds_call *call, enum ds_err err, int status)
 
 /* One segment of a path against one of a pattern. */
 static bool match_segment(struct ds_call *call, struct ds_slice pattern, struct ds_slice segment,
-                          size_t *ids, size_t *words)
+                          size_t *ids)
 {
-    if (pattern.size == 0 || pattern.data[0] != '{') {
+    if (!ds_slice_equal(pattern, DS_SLICE_LIT("{id}"))) {
         return ds_slice_equal(pattern, segment);
     }
-    if (ds_slice_equal(pattern, DS_SLICE_LIT("{id}"))) {
-        return *ids < DS_API_PARAMETERS_MAX && ds_id_parse(segment, &call->ids[(*ids)++]) == DS_OK;
-    }
-    if (*words >= DS_API_PARAMETERS_MAX || segment.size == 0 || segment.size >= DS_USER_NAME_MAX) {
-        return false;
-    }
-    memcpy(call->words[*words], segment.data, segment.size);
-    call->words[(*words)++][segment.size] = '\0';
-    return true;
+    return *ids < DS_API_PARAMETERS_MAX && ds_id_parse(segment, &call->ids[(*ids)++]) == DS_OK;
 }
 
 static struct ds_slice next_segment(const char **path)
@@ -110,13 +102,12 @@ static struct ds_slice next_segment(const char **path)
 static bool match(struct ds_call *call, const char *pattern, const char *path)
 {
     size_t ids = 0;
-    size_t words = 0;
 
     while (*pattern != '\0' && *path != '\0') {
         struct ds_slice want = next_segment(&pattern);
         struct ds_slice have = next_segment(&path);
 
-        if (!match_segment(call, want, have, &ids, &words)) {
+        if (!match_segment(call, want, have, &ids)) {
             return false;
         }
     }

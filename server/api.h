@@ -31,7 +31,7 @@ struct ds_route_query {
 };
 struct ds_route {
     const char *method;
-    const char *path; /* "/api/v1/meters/{id}": a parameter is 32 hex digits, {name} a word. */
+    const char *path; /* "/api/v1/meters/{id}": the parameter is 32 hex digits. */
     const char *name; /* For the document: operationId. */
     uint16_t roles;   /* DS_API_PUBLIC, DS_API_SIGNED_IN, or a set of roles, any of which. */
     enum ds_err (*handle)(struct ds_call *call);
@@ -52,20 +52,17 @@ struct ds_call {
     struct ds_builder *out; /* The answer's body. */
     struct ds_arena *arena;
     const struct ds_route *route;
-    struct ds_session session;                           /* If the route is not public. */
-    char session_id[DS_SESSION_TEXT_SIZE];               /* "" without. */
-    struct ds_id ids[DS_API_PARAMETERS_MAX];             /* Of {id} in the path. */
-    char words[DS_API_PARAMETERS_MAX][DS_USER_NAME_MAX]; /* Of other parameters. */
-    json_t *body;                                        /* Of routes that take a shape. */
+    struct ds_session session;               /* If the route is not public. */
+    char session_id[DS_SESSION_TEXT_SIZE];   /* "" without. */
+    struct ds_id ids[DS_API_PARAMETERS_MAX]; /* Of each {id} in the path. */
+    json_t *body;                            /* Of routes that take a shape. */
     struct ds_detail detail;
     uint32_t retry_after_s; /* Goes with DS_ERR_BUSY. */
 };
 
-struct ds_connectors;
 struct ds_api_options {
-    struct ds_office *office;         /* Borrowed. */
-    struct ds_connectors *connectors; /* Borrowed; NULL: none run. */
-    const char *version;              /* Of the program. */
+    struct ds_office *office; /* Borrowed. */
+    const char *version;      /* Of the program. */
     uint32_t event_streams_max;
 };
 DS_NODISCARD enum ds_err ds_api_open(const struct ds_api_options *options, struct ds_api **api);

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define KEEP_SIZE ((size_t)1024 * 1024) /* Of an arena that stays resident. */
+#define KEEP_SIZE ((size_t)1024 * 1024) /* Of a request and its answer; beyond it ... */
+#define KEEP_REQUESTS 64                /* ... and after so many, a desk's memory is given back. */
 #define HEAD_SIZE 4096
 
 /* One worker thread's memory and what it is doing. */
@@ -22,6 +23,7 @@ struct desk {
     struct ds_http *http;
     struct desk *next; /* Under http->lock. */
     struct ds_watch_entry watched;
+    uint32_t served;
 };
 #define AT_ARENA ((size_t)DS_HTTP_BODY_MAX)
 #define AT_ANSWER (AT_ARENA + DS_HTTP_ARENA_SIZE)
@@ -195,7 +197,9 @@ static void handle(struct desk *desk, struct mg_connection *connection,
     http->options.handle(http->options.context, request, &answer);
     send_answer(desk, connection, &answer);
     ds_metrics_add(&http->options.metrics->http_requests, 1);
-    if (arena.used + answer.body.used > KEEP_SIZE) {
+    /* Memory goes back after a large request, and now and then: an arena does not tell how much
+     * of it was touched. */
+    if (request->body.size + answer.body.used > KEEP_SIZE || ++desk->served % KEEP_REQUESTS == 0) {
         (void)madvise(desk->memory, DESK_SIZE, MADV_DONTNEED);
     }
 }

@@ -12,6 +12,7 @@ ds-gen-fields   schema/FIELDS.md
 ds-gen-errors   schema/ERRORS.md
 ds-gen-config   server/CONFIG.md
 ds-gen-openapi  server/openapi.json
+ds-gen-api      server/API.md
 '
 
 check() {
