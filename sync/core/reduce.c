@@ -213,10 +213,12 @@ static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *befo
     }
     /* A meter that joins a book whose periods are open gets its empty slots. */
     struct ds_key key = ds_link_first(DS_LINK_BOOK_PERIOD, &book);
+    size_t mark = ds_arena_mark(fold->arena);
     for (;;) {
         uint32_t period = 0;
         uint8_t type = 0;
         struct ds_id id;
+        ds_arena_rewind(fold->arena, mark);
         enum ds_err err = ds_link_next(fold->txn, &key, &period, &id, &type);
         if (err == DS_ERR_NOT_FOUND) {
             return DS_OK;
@@ -233,10 +235,27 @@ static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *befo
     }
 }
 
+/* A removed or merged meter is read no more. */
+static enum ds_err is_read(struct ds_fold *fold, const struct ds_id *meter, bool *read)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_meter *row = DS_FOLD_NEW(fold, struct ds_meter);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_record_load(fold->txn, DS_REC_meter, meter, fold->arena, row));
+    int64_t state = DS_GET(row, meter, state, DS_METER_active);
+    *read = state != DS_METER_removed && state != DS_METER_merged;
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
+}
+
 /* One step on each slot that a meter has in a period. The mechanical one is made if need be. */
 static enum ds_err each_register(struct ds_fold *fold, const struct ds_id *meter, uint32_t period,
                                  bool touch_only)
 {
+    bool read = false;
+    DS_TRY(is_read(fold, meter, &read));
     for (uint8_t kind = 1; kind <= ds_enum_last(DS_LIST_register); kind++) {
         struct ds_key key = ds_key_slot(meter, kind, period);
         struct ds_slice value;
@@ -247,7 +266,7 @@ static enum ds_err each_register(struct ds_fold *fold, const struct ds_id *meter
         if (touch_only && err == DS_OK) {
             struct ds_id slot = ds_slot_id(&fold->meta->station, meter, kind, period);
             DS_TRY(ds_fold_touch(fold, DS_REC_slot, &slot));
-        } else if (!touch_only && (err == DS_OK || kind == DS_REGISTER_mechanical)) {
+        } else if (!touch_only && (err == DS_OK || (read && kind == DS_REGISTER_mechanical))) {
             DS_TRY(ds_slot_refresh(fold, meter, kind, period));
         }
     }
@@ -280,8 +299,9 @@ static enum ds_err shift_window(struct ds_fold *fold, const struct ds_id *book, 
     uint32_t now = 0;
     DS_TRY(ds_slots_from(fold, book, opened, &before));
     DS_TRY(ds_slots_from(fold, book, 0, &now));
-    int32_t at = (int32_t)(before == 0 ? now : before);
-    int32_t end = (int32_t)(before == 0 ? opened : now);
+    before = before == 0 ? opened : before;
+    int32_t at = (int32_t)(before < now ? before : now);
+    int32_t end = (int32_t)(before < now ? now : before);
     for (size_t i = 0; i < MONTHS_MAX && at < end; i++) {
         DS_TRY(each_meter(fold, book, (uint32_t)at, true));
         at = ds_period_add(at, 1);
