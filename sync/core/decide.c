@@ -8,6 +8,7 @@
  * CASE quarantine, release ...................................... RESULT folded here and now, with its
  *                                                                  own writer and `seen`
  * CASE unknown meter merged into the real one ................... RESULT its readings go over */
+#include "schema/base/text.h"
 #include "schema/codec/msgpack.h"
 #include "sync/core/fold.h"
 #include "sync/core/slot.h"
@@ -236,6 +237,37 @@ static enum ds_err decide_proposal(struct ds_fold *fold, const struct ds_decisio
     return ds_fold_put_record(fold, DS_REC_proposal, &decision->target, row);
 }
 
+/* Whoever wrote the op hears that it will not be folded, and why. */
+static enum ds_err tell_rejected(struct ds_fold *fold, const struct ds_quarantine_item *item,
+                                 struct ds_slice reason)
+{
+    enum { DETAIL_MAX = 255 };
+    struct ds_verdict *row = DS_FOLD_NEW(fold, struct ds_verdict);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    struct ds_id id = ds_verdict_id(&fold->meta->station, DS_REC_verdict, &item->op);
+    enum ds_err err = ds_record_load(fold->txn, DS_REC_verdict, &id, fold->arena, row);
+    if (err != DS_OK) {
+        return err == DS_ERR_NOT_FOUND ? DS_OK : err; /* Only shown: nobody was told of it. */
+    }
+    size_t size = 0;
+    while (size < reason.size) {
+        size_t next = ds_utf8_sequence((struct ds_slice){reason.data + size, reason.size - size});
+        if (next == 0 || size + next > DETAIL_MAX) {
+            break;
+        }
+        size += next;
+    }
+    DS_SET(row, verdict, verdict, DS_VERDICT_refused);
+    DS_SET(row, verdict, detail, ((struct ds_slice){reason.data, size}));
+    struct ds_id decider = fold->device;
+    fold->device = item->device; /* It goes into the writer's mailbox. */
+    err = ds_fold_put_record(fold, DS_REC_verdict, &id, row);
+    fold->device = decider;
+    return err;
+}
+
 static enum ds_err decide_quarantine(struct ds_fold *fold, const struct ds_decision *decision,
                                      struct ds_told *told)
 {
@@ -259,7 +291,8 @@ static enum ds_err decide_quarantine(struct ds_fold *fold, const struct ds_decis
     DS_SET(row, quarantine_item, decision, fold->op_id);
     DS_TRY(ds_fold_queue(fold, DS_REC_quarantine_item, &decision->target, 0, false));
     DS_TRY(ds_fold_put_record(fold, DS_REC_quarantine_item, &decision->target, row));
-    return decision->action == DS_ACTION_release ? ds_fold_released(fold, row) : DS_OK;
+    return decision->action == DS_ACTION_release ? ds_fold_released(fold, row)
+                                                 : tell_rejected(fold, row, decision->reason);
 }
 
 static enum ds_err merge_meters(struct ds_fold *fold, const struct ds_decision *decision,

@@ -492,6 +492,85 @@ static void the_largest_index_unit_and_multiplier_do_not_overflow(void **state)
     }
 }
 
+static bool in_feed(const struct ds_scope *scope, uint64_t type, const struct ds_id *id)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_page page;
+    struct ds_cursor_at after = {.scope = *scope};
+    bool found = false;
+    assert_int_equal(ds_store_begin(s.store, false, &txn), DS_OK);
+    do {
+        test_forget(&s);
+        assert_int_equal(ds_feed_page(txn, &after, s.shard.meta.size, 256, 65536, &s.arena, &page),
+                         DS_OK);
+        for (size_t i = 0; i < page.row_count; i++) {
+            found = found || (page.rows[i].type == type && page.rows[i].fields.size > 0 &&
+                              ds_id_equal(&page.rows[i].id, id));
+        }
+        after = page.cursor;
+    } while (!page.complete);
+    ds_txn_abort(txn);
+    return found;
+}
+
+static void open_period(int32_t number)
+{
+    struct ds_period period = {.period = 0};
+    DS_SET(&period, period, book, s.book);
+    DS_SET(&period, period, period, number);
+    DS_SET(&period, period, state, DS_PERIOD_open);
+    struct ds_id id = ds_period_id(&s.station, &s.book, (uint32_t)number);
+    test_write(&s, &s.import, DS_REC_period, &id, &period);
+}
+
+static void a_period_opened_behind_the_latest_one_brings_its_slots_to_the_handhelds(void **state)
+{
+    (void)state;
+    struct ds_reading reading;
+    struct ds_scope book = {DS_SCOPE_BOOK, s.book, 1};
+    struct ds_id slot = ds_slot_id(&s.station, &s.meter[0], DS_REGISTER_mechanical, 202510);
+    make_reading(0, 100, &reading);
+    DS_SET(&reading, reading, period, 202510);
+    test_write(&s, &s.import, DS_REC_reading, NULL, &reading);
+    assert_false(in_feed(&book, DS_REC_slot, &slot));
+    open_period(202510);
+    assert_true(in_feed(&book, DS_REC_slot, &slot));
+    open_period(202602);
+    assert_false(in_feed(&book, DS_REC_slot, &slot));
+}
+
+static void a_removed_meter_gets_no_slots_when_a_period_opens(void **state)
+{
+    (void)state;
+    struct ds_meter change = {.kind = 0};
+    DS_SET(&change, meter, state, DS_METER_removed);
+    test_write(&s, &s.import, DS_REC_meter, &s.meter[0], &change);
+    open_period(202602);
+    struct ds_id slot = ds_slot_id(&s.station, &s.meter[0], DS_REGISTER_mechanical, 202602);
+    assert_false(test_exists(&s, DS_REC_slot, &slot));
+    slot = ds_slot_id(&s.station, &s.meter[1], DS_REGISTER_mechanical, 202602);
+    assert_true(test_exists(&s, DS_REC_slot, &slot));
+}
+
+static void who_wrote_what_is_rejected_hears_of_it(void **state)
+{
+    (void)state;
+    struct ds_reading reading;
+    struct ds_verdict verdict;
+    struct ds_id op;
+    struct ds_scope mailbox = {DS_SCOPE_MAILBOX, reader.id, 1};
+    make_reading(0, 10, &reading);
+    memset(reading.meter.byte, 9, sizeof(reading.meter.byte));
+    (void)commit_one(&reader, DS_REC_reading, NULL, &reading, &op);
+    struct ds_id item = item_of(DS_REC_quarantine_item, &op);
+    (void)decide(&s.supervisor, DS_REC_quarantine_item, &item, DS_ACTION_reject);
+    struct ds_id id = item_of(DS_REC_verdict, &op);
+    test_load(&s, DS_REC_verdict, &id, &verdict);
+    assert_int_equal(verdict.verdict, DS_VERDICT_refused);
+    assert_true(ds_slice_equal(verdict.detail, ds_slice_of_text("because")));
+    assert_true(in_feed(&mailbox, DS_REC_verdict, &id));
+}
+
 /* ---- Keys. ---- */
 static void an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_opens(void **state)
 {
@@ -533,6 +612,9 @@ int main(void)
         CASE(a_swap_that_arrives_after_a_later_one_leaves_the_meter_as_that_one_made_it),
         CASE(a_merged_meter_brings_its_swaps_along),
         CASE(a_visit_at_an_unknown_meter_leaves_nothing_behind_but_its_item),
+        CASE(a_period_opened_behind_the_latest_one_brings_its_slots_to_the_handhelds),
+        CASE(a_removed_meter_gets_no_slots_when_a_period_opens),
+        CASE(who_wrote_what_is_rejected_hears_of_it),
         CASE(the_largest_index_unit_and_multiplier_do_not_overflow),
         CASE(an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_opens),
         CASE(a_group_that_could_not_be_committed_acknowledges_nothing),
