@@ -225,6 +225,7 @@ static enum ds_err gather_facts(struct ds_fold *fold, struct ds_slot_work *work)
         struct ds_id id = ds_period_id(&fold->meta->station, &meter->book, slot->period);
         DS_TRY(ds_slot_load_or_empty(fold, DS_REC_period, &id, period, sizeof(*period)));
         work->period_closed = DS_GET(period, period, state, 0) >= DS_PERIOD_reading_closed;
+        work->period_over = DS_GET(period, period, state, 0) == DS_PERIOD_closed;
     }
     return DS_OK;
 }
@@ -489,6 +490,21 @@ static bool wants_history(const struct ds_fold *fold, const struct ds_slot_full 
     return ds_period_diff((int32_t)slot->period, now) >= -3;
 }
 
+/* CASE a closed period's slot was never exported, and nobody's readings are in it but those of an
+ * import (no worker behind them, and not remote ones) RESULT it is history that another system has
+ * judged and billed: no findings, no export, only the volumes that later slots look back at. */
+static bool is_taken_over(const struct ds_slot_work *work)
+{
+    const struct ds_slot_full *slot = work->slot;
+    for (size_t i = 0; i < slot->count; i++) {
+        if (!ds_id_is_none(&slot->candidates[i].worker) ||
+            slot->candidates[i].method == DS_METHOD_remote) {
+            return false;
+        }
+    }
+    return slot->count > 0 && work->period_over && slot->revision == 0 && !slot->decided;
+}
+
 enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot)
 {
     struct ds_slot_work *work = DS_FOLD_NEW(fold, struct ds_slot_work);
@@ -501,11 +517,16 @@ enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot)
     DS_TRY(gather_past(fold, work));
     DS_TRY(gather_facts(fold, work));
     DS_TRY(run_rules(fold, work));
+    bool taken_over = is_taken_over(work);
+    if (taken_over) {
+        work->findings.count = 0;
+        work->findings.severity = (enum ds_severity)0;
+    }
     result_of(work);
     DS_TRY(ds_slot_update_anomalies(fold, work));
     const struct ds_slot_result *r = &slot->result;
     bool settled = r->state == DS_SLOT_read || r->state == DS_SLOT_decided;
-    bool exportable = settled && r->has_volume &&
+    bool exportable = !taken_over && settled && r->has_volume &&
                       (work->period_closed || r->state == DS_SLOT_decided) &&
                       (r->state == DS_SLOT_decided || work->findings.consumption.billable);
     DS_TRY(export_slot(fold, work, exportable));

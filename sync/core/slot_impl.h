@@ -24,6 +24,7 @@ struct ds_slot_work {
     bool has_previous;
     struct ds_findings findings;
     bool period_closed;
+    bool period_over;
     bool has_book;
     uint32_t open_anomalies;
 };
