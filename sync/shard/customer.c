@@ -42,8 +42,8 @@ enum ds_err ds_customer_key(struct ds_shard *shard, struct ds_txn *keys_txn,
     return unwrap(shard, key_id, value, key);
 }
 
-enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
-                                 const struct ds_secret *key)
+static enum ds_err put_wrapped(struct ds_shard *shard, uint8_t table, struct ds_slice place,
+                               const struct ds_id *key_id, const struct ds_secret *key)
 {
     uint8_t sealed[WRAPPED];
     uint8_t aad[64];
@@ -53,7 +53,107 @@ enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key
     DS_TRY(ds_aead_seal(&shard->secret.master, aad_of(key_id, aad, sizeof(aad)),
                         DS_SLICE_OF(key->byte), &shard->random, &builder));
     DS_TRY(ds_builder_end(&builder, &made));
-    return ds_keys_put(shard, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), made);
+    return ds_keys_put(shard, table, place, made);
+}
+
+/* ---- Keys beside the first. ---- */
+enum { OTHER_SIZE = 16 + 16 };
+
+/* The next other key of a customer; place is its key in the table, and where to go on from. */
+static enum ds_err next_other(struct ds_txn *txn, const struct ds_id *key_id, struct ds_key *place,
+                              struct ds_slice *value)
+{
+    struct ds_key after = ds_key_after(ds_key_slice(place));
+    struct ds_slice found;
+    DS_TRY(ds_txn_at_or_after(txn, DS_KEYS_OTHER, ds_key_slice(&after), &found, value));
+    if (found.size != OTHER_SIZE || memcmp(found.data, key_id->byte, sizeof(key_id->byte)) != 0) {
+        return DS_ERR_NOT_FOUND;
+    }
+    memcpy(place->byte, found.data, found.size);
+    place->size = found.size;
+    return DS_OK;
+}
+
+static struct ds_key first_other(const struct ds_id *key_id)
+{
+    struct ds_key place = {.size = sizeof(key_id->byte)};
+    memcpy(place.byte, key_id->byte, sizeof(key_id->byte));
+    return place;
+}
+
+static enum ds_err count_others(struct ds_shard *shard, const struct ds_id *key_id, size_t *count)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_key place = first_other(key_id);
+    struct ds_slice value;
+    *count = 0;
+    DS_TRY(ds_store_begin(shard->keys, false, &txn));
+    enum ds_err err = next_other(txn, key_id, &place, &value);
+    while (err == DS_OK) {
+        ++*count;
+        err = next_other(txn, key_id, &place, &value);
+    }
+    ds_txn_abort(txn);
+    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+}
+
+static enum ds_err keep_other(struct ds_shard *shard, const struct ds_id *key_id,
+                              const struct ds_secret *key)
+{
+    struct ds_key place = first_other(key_id);
+    struct ds_hash hash =
+        ds_hash3(LABEL_CUSTOMER, DS_SLICE_OF(key_id->byte), DS_SLICE_OF(key->byte));
+    size_t count = 0;
+    DS_TRY(count_others(shard, key_id, &count));
+    if (count >= DS_CUSTOMER_OTHERS_MAX) {
+        return DS_OK;
+    }
+    memcpy(place.byte + place.size, hash.byte, OTHER_SIZE - place.size);
+    place.size = OTHER_SIZE;
+    return put_wrapped(shard, DS_KEYS_OTHER, ds_key_slice(&place), key_id, key);
+}
+
+/* An erased customer's other keys go, too. */
+static enum ds_err drop_others(struct ds_shard *shard, const struct ds_id *key_id)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_key place = first_other(key_id);
+    struct ds_slice value;
+    DS_TRY(ds_store_begin(shard->keys, true, &txn));
+    enum ds_err err = next_other(txn, key_id, &place, &value);
+    if (err == DS_ERR_NOT_FOUND) {
+        ds_txn_abort(txn); /* None: no commit for nothing. */
+        return DS_OK;
+    }
+    while (err == DS_OK) {
+        err = ds_txn_del(txn, DS_KEYS_OTHER, ds_key_slice(&place));
+        err = err == DS_OK ? next_other(txn, key_id, &place, &value) : err;
+    }
+    if (err != DS_ERR_NOT_FOUND) {
+        ds_txn_abort(txn);
+        return err;
+    }
+    return ds_txn_commit(txn);
+}
+
+enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
+                                 const struct ds_secret *key)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_secret have;
+    DS_TRY(ds_store_begin(shard->keys, false, &txn));
+    enum ds_err err = ds_customer_key(shard, txn, key_id, &have);
+    ds_txn_abort(txn);
+    if (err == DS_ERR_NOT_FOUND) {
+        return put_wrapped(shard, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), key_id, key);
+    }
+    if (err == DS_ERR_FORBIDDEN) {
+        return DS_OK; /* Erased: nothing brings it back. */
+    }
+    DS_TRY(err);
+    bool same = memcmp(have.byte, key->byte, sizeof(have.byte)) == 0;
+    ds_wipe(&have, sizeof(have));
+    return same ? DS_OK : keep_other(shard, key_id, key);
 }
 
 enum ds_err ds_customer_key_make(struct ds_shard *shard, const struct ds_id *key_id,
@@ -93,7 +193,15 @@ enum ds_err ds_customer_open(struct ds_shard *shard, struct ds_txn *keys_txn,
         return DS_ERR_NOT_FOUND;
     }
     DS_TRY(err);
+    struct ds_builder before = *clear;
     err = ds_personal_open(sealed, &key, entity, tag, clear);
+    struct ds_key place = first_other(&view.key_id);
+    struct ds_slice value;
+    while (err == DS_ERR_SIGNATURE && next_other(keys_txn, &view.key_id, &place, &value) == DS_OK) {
+        *clear = before;
+        err = unwrap(shard, &view.key_id, value, &key);
+        err = err == DS_OK ? ds_personal_open(sealed, &key, entity, tag, clear) : err;
+    }
     ds_wipe(&key, sizeof(key));
     return err;
 }
@@ -106,7 +214,10 @@ static enum ds_err destroy(struct ds_shard *shard, struct ds_slice key_ids)
 {
     for (size_t at = 0; at + sizeof(struct ds_id) <= key_ids.size; at += sizeof(struct ds_id)) {
         struct ds_slice id = {key_ids.data + at, sizeof(struct ds_id)};
+        struct ds_id key_id;
+        memcpy(key_id.byte, id.data, sizeof(key_id.byte));
         DS_TRY(ds_keys_put(shard, DS_KEYS_CUSTOMER, id, DS_SLICE_LIT("\0")));
+        DS_TRY(drop_others(shard, &key_id));
     }
     return DS_OK;
 }

@@ -167,17 +167,6 @@ static struct ds_slice wrap_aad(const struct ds_id *key_id, uint8_t *memory, siz
     return made;
 }
 
-static enum ds_err has_customer_key(struct ds_shard *shard, const struct ds_id *key_id, bool *has)
-{
-    struct ds_txn *txn = NULL;
-    struct ds_slice value;
-    DS_TRY(ds_store_begin(shard->keys, false, &txn));
-    enum ds_err err = ds_txn_get(txn, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), &value);
-    ds_txn_abort(txn);
-    *has = err == DS_OK;
-    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
-}
-
 enum ds_err ds_serve_take_keys(struct ds_serve *serve)
 {
     for (size_t i = 0; i < serve->request.key_count; i++) {
@@ -185,14 +174,11 @@ enum ds_err ds_serve_take_keys(struct ds_serve *serve)
         struct ds_secret key;
         uint8_t aad[64];
         struct ds_builder builder;
-        bool has = false;
-        DS_TRY(has_customer_key(serve->shard, &wrapped->key_id, &has));
         ds_builder_init(&builder, key.byte, sizeof(key.byte));
-        if (has ||
-            ds_aead_open(&serve->keys.up, wrap_aad(&wrapped->key_id, aad, sizeof(aad)),
+        if (ds_aead_open(&serve->keys.up, wrap_aad(&wrapped->key_id, aad, sizeof(aad)),
                          wrapped->wrapped, &builder) != DS_OK ||
             builder.used != sizeof(key.byte)) {
-            continue; /* Known already, or not a key: nothing of ours is replaced. */
+            continue; /* Not a key. */
         }
         enum ds_err err = ds_customer_key_take(serve->shard, &wrapped->key_id, &key);
         ds_wipe(&key, sizeof(key));
@@ -282,6 +268,22 @@ static enum ds_err add_lane(struct answer *a, const struct ds_incarnation *name,
     return DS_OK;
 }
 
+/* A newer life has begun from this one elsewhere: it cannot go on. Where the heir comes of another
+ * line (of two clones), a new life would only call for the next: going on shows the clone. */
+static enum ds_err tell_heir(struct answer *a, const struct ds_incarnation *name,
+                             const struct ds_life_row *life)
+{
+    struct ds_life_row heir;
+    if (ds_incarnation_is_none(&life->child)) {
+        return DS_OK;
+    }
+    DS_TRY(ds_life_load(a->txn, &life->child, &heir));
+    if (ds_incarnation_equal(&heir.parent, name)) {
+        add_command(a->response, DS_COMMAND_NEW_INCARNATION);
+    }
+    return DS_OK;
+}
+
 /* Which lane is the device on: its incarnation's own, or a branch of it? */
 static enum ds_err tell_lane(struct answer *a, const struct ds_lane_state *claimed)
 {
@@ -314,11 +316,7 @@ static enum ds_err tell_lane(struct answer *a, const struct ds_lane_state *claim
             DS_TRY(give_back(a, claimed, &claimed->incarnation, row.next_seq - 1));
         }
     }
-    /* A newer life of this device has begun elsewhere: this one cannot go on. */
-    if (!ds_incarnation_is_none(&life.child)) {
-        add_command(a->response, DS_COMMAND_NEW_INCARNATION);
-    }
-    return DS_OK;
+    return tell_heir(a, &claimed->incarnation, &life);
 }
 
 static enum ds_err tell_lanes(struct answer *a)

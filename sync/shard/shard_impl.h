@@ -10,6 +10,7 @@ enum ds_keys_table {
     DS_KEYS_ACTOR = 1,    /* name -> wrapped (seed, incarnation, epoch) */
     DS_KEYS_CUSTOMER = 2, /* key id -> wrapped key, or one byte: destroyed */
     DS_KEYS_CODE = 3,     /* enrolment code -> worker, expiry, keys that used it */
+    DS_KEYS_OTHER = 5,    /* key id, 16 bytes of the key's hash -> a second device's wrapped key */
     DS_KEYS_MARK = 4,     /* "erased" -> epoch, and the position up to which keys were destroyed */
 };
 
@@ -36,7 +37,10 @@ DS_NODISCARD enum ds_err ds_submission_verify(struct ds_txn *txn, struct ds_subm
 DS_NODISCARD enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
                                         const struct ds_entry *entry);
 
-/* Keep a customer key that a handheld made. */
+#define DS_CUSTOMER_OTHERS_MAX 8 /* Keys of one customer beside the first. */
+/* Keep a customer key that a handheld made. The first one is the customer's; others, made offline
+ * by devices that did not know of it, stand beside it and open what they sealed. None of an erased
+ * customer is kept. */
 DS_NODISCARD enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
                                               const struct ds_secret *key);
 

@@ -1,6 +1,7 @@
 /* The engine and the shard against hostile, odd and late work: what one device writes never stops
  * another's, nothing is folded twice, and nobody gains what he does not hold. */
 #include "schema/codec/msgpack.h"
+#include "sync/shard/shard_impl.h"
 #include "tests/support/station.h"
 #include "tests/support/test.h"
 
@@ -592,6 +593,75 @@ static void an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_o
     assert_int_equal(ds_customer_key_make(&s.shard, &s.account[1], &key), DS_OK);
 }
 
+/* What a handheld seals offline for a customer who has no key yet. */
+static struct ds_slice seal_offline(unsigned seed, const struct ds_id *entity, const char *clear,
+                                    struct ds_secret *key, struct ds_builder *out)
+{
+    struct ds_secret equality;
+    size_t at = out->used;
+    memset(key->byte, (int)seed, sizeof(key->byte));
+    memset(equality.byte, (int)seed + 1, sizeof(equality.byte));
+    assert_int_equal(ds_personal_seal(entity, key, &equality, entity, DS_TAG_premises_key_holder,
+                                      ds_slice_of_text(clear), &s.shard.random, out),
+                     DS_OK);
+    return (struct ds_slice){out->data + at, out->used - at};
+}
+
+static enum ds_err open_sealed(const struct ds_id *entity, struct ds_slice sealed, char *text,
+                               size_t size)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_builder builder;
+    memset(text, 0, size);
+    ds_builder_init(&builder, text, size - 1);
+    assert_int_equal(ds_store_begin(s.keys, false, &txn), DS_OK);
+    enum ds_err err =
+        ds_customer_open(&s.shard, txn, entity, DS_TAG_premises_key_holder, sealed, &builder);
+    ds_txn_abort(txn);
+    return err;
+}
+
+static void two_devices_that_made_a_key_for_one_customer__both_texts_can_be_read(void **state)
+{
+    (void)state;
+    struct ds_builder builder = room();
+    struct ds_secret keys[2];
+    char text[64];
+    const struct ds_id *place = &s.premises[0];
+    struct ds_slice one = seal_offline(10, place, "neighbour", &keys[0], &builder);
+    struct ds_slice two = seal_offline(20, place, "caretaker", &keys[1], &builder);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(ds_customer_key_take(&s.shard, place, &keys[i % 2]), DS_OK);
+    }
+    assert_int_equal(open_sealed(place, one, text, sizeof(text)), DS_OK);
+    assert_string_equal(text, "neighbour");
+    assert_int_equal(open_sealed(place, two, text, sizeof(text)), DS_OK);
+    assert_string_equal(text, "caretaker");
+    /* An erasure destroys both, and neither comes back. */
+    assert_int_equal(ds_shard_erase(&s.shard, &s.supervisor, place, 1), DS_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ds_customer_key_take(&s.shard, place, &keys[i]), DS_OK);
+    }
+    assert_int_equal(open_sealed(place, one, text, sizeof(text)), DS_ERR_NOT_FOUND);
+    assert_int_equal(open_sealed(place, two, text, sizeof(text)), DS_ERR_NOT_FOUND);
+}
+
+static void a_flood_of_keys_for_one_customer_is_bounded(void **state)
+{
+    (void)state;
+    struct ds_builder builder = room();
+    struct ds_secret key;
+    struct ds_slice sealed = {NULL, 0};
+    char text[64];
+    const struct ds_id *place = &s.premises[0];
+    for (unsigned i = 0; i < 2 + DS_CUSTOMER_OTHERS_MAX; i++) {
+        sealed = seal_offline(10 + i, place, "x", &key, &builder);
+        assert_int_equal(ds_customer_key_take(&s.shard, place, &key), DS_OK);
+        assert_int_equal(open_sealed(place, sealed, text, sizeof(text)),
+                         i <= DS_CUSTOMER_OTHERS_MAX ? DS_OK : DS_ERR_SIGNATURE);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_station, close_station)
 
 int main(void)
@@ -617,6 +687,8 @@ int main(void)
         CASE(who_wrote_what_is_rejected_hears_of_it),
         CASE(the_largest_index_unit_and_multiplier_do_not_overflow),
         CASE(an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_opens),
+        CASE(two_devices_that_made_a_key_for_one_customer__both_texts_can_be_read),
+        CASE(a_flood_of_keys_for_one_customer_is_bounded),
         CASE(a_group_that_could_not_be_committed_acknowledges_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
