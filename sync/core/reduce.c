@@ -256,7 +256,7 @@ static enum ds_err each_register(struct ds_fold *fold, const struct ds_id *meter
 {
     bool read = false;
     DS_TRY(is_read(fold, meter, &read));
-    for (uint8_t kind = 1; kind <= ds_enum_last(DS_LIST_register); kind++) {
+    for (uint8_t kind = 1; kind <= (uint8_t)ds_enum_last(DS_LIST_register); kind++) {
         struct ds_key key = ds_key_slot(meter, kind, period);
         struct ds_slice value;
         enum ds_err err = ds_txn_get(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &value);
