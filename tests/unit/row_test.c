@@ -2,6 +2,7 @@
 #include "schema/codec/msgpack.h"
 #include "schema/codec/record_mp.h"
 #include "sync/core/row.h"
+#include "sync/store/store.h"
 #include "tests/support/prng.h"
 #include "tests/support/test.h"
 
