@@ -42,7 +42,12 @@ enum ds_err ds_customer_key(struct ds_shard *shard, struct ds_txn *keys_txn,
     return unwrap(shard, key_id, value, key);
 }
 
-static enum ds_err put_wrapped(struct ds_shard *shard, uint8_t table, struct ds_slice place,
+struct key_place { /* Where in the key store. */
+    uint8_t table;
+    struct ds_slice key;
+};
+
+static enum ds_err put_wrapped(struct ds_shard *shard, struct ds_txn *txn, struct key_place place,
                                const struct ds_id *key_id, const struct ds_secret *key)
 {
     uint8_t sealed[WRAPPED];
@@ -53,7 +58,7 @@ static enum ds_err put_wrapped(struct ds_shard *shard, uint8_t table, struct ds_
     DS_TRY(ds_aead_seal(&shard->secret.master, aad_of(key_id, aad, sizeof(aad)),
                         DS_SLICE_OF(key->byte), &shard->random, &builder));
     DS_TRY(ds_builder_end(&builder, &made));
-    return ds_keys_put(shard, table, place, made);
+    return ds_txn_put(txn, place.table, place.key, made);
 }
 
 /* ---- Keys beside the first. ---- */
@@ -81,36 +86,34 @@ static struct ds_key first_other(const struct ds_id *key_id)
     return place;
 }
 
-static enum ds_err count_others(struct ds_shard *shard, const struct ds_id *key_id, size_t *count)
+static enum ds_err count_others(struct ds_txn *txn, const struct ds_id *key_id, size_t *count)
 {
-    struct ds_txn *txn = NULL;
     struct ds_key place = first_other(key_id);
     struct ds_slice value;
     *count = 0;
-    DS_TRY(ds_store_begin(shard->keys, false, &txn));
     enum ds_err err = next_other(txn, key_id, &place, &value);
     while (err == DS_OK) {
         ++*count;
         err = next_other(txn, key_id, &place, &value);
     }
-    ds_txn_abort(txn);
     return err == DS_ERR_NOT_FOUND ? DS_OK : err;
 }
 
-static enum ds_err keep_other(struct ds_shard *shard, const struct ds_id *key_id,
-                              const struct ds_secret *key)
+static enum ds_err keep_other(struct ds_shard *shard, struct ds_txn *txn,
+                              const struct ds_id *key_id, const struct ds_secret *key)
 {
     struct ds_key place = first_other(key_id);
     struct ds_hash hash =
         ds_hash3(LABEL_CUSTOMER, DS_SLICE_OF(key_id->byte), DS_SLICE_OF(key->byte));
     size_t count = 0;
-    DS_TRY(count_others(shard, key_id, &count));
+    DS_TRY(count_others(txn, key_id, &count));
     if (count >= DS_CUSTOMER_OTHERS_MAX) {
         return DS_OK;
     }
     memcpy(place.byte + place.size, hash.byte, OTHER_SIZE - place.size);
     place.size = OTHER_SIZE;
-    return put_wrapped(shard, DS_KEYS_OTHER, ds_key_slice(&place), key_id, key);
+    struct key_place other = {DS_KEYS_OTHER, ds_key_slice(&place)};
+    return put_wrapped(shard, txn, other, key_id, key);
 }
 
 /* An erased customer's other keys go, too. */
@@ -136,16 +139,14 @@ static enum ds_err drop_others(struct ds_shard *shard, const struct ds_id *key_i
     return ds_txn_commit(txn);
 }
 
-enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
-                                 const struct ds_secret *key)
+enum ds_err ds_customer_key_take_in(struct ds_shard *shard, struct ds_txn *txn,
+                                    const struct ds_id *key_id, const struct ds_secret *key)
 {
-    struct ds_txn *txn = NULL;
     struct ds_secret have;
-    DS_TRY(ds_store_begin(shard->keys, false, &txn));
     enum ds_err err = ds_customer_key(shard, txn, key_id, &have);
-    ds_txn_abort(txn);
     if (err == DS_ERR_NOT_FOUND) {
-        return put_wrapped(shard, DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte), key_id, key);
+        struct key_place first = {DS_KEYS_CUSTOMER, DS_SLICE_OF(key_id->byte)};
+        return put_wrapped(shard, txn, first, key_id, key);
     }
     if (err == DS_ERR_FORBIDDEN) {
         return DS_OK; /* Erased: nothing brings it back. */
@@ -153,7 +154,20 @@ enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key
     DS_TRY(err);
     bool same = memcmp(have.byte, key->byte, sizeof(have.byte)) == 0;
     ds_wipe(&have, sizeof(have));
-    return same ? DS_OK : keep_other(shard, key_id, key);
+    return same ? DS_OK : keep_other(shard, txn, key_id, key);
+}
+
+enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
+                                 const struct ds_secret *key)
+{
+    struct ds_txn *txn = NULL;
+    DS_TRY(ds_store_begin(shard->keys, true, &txn));
+    enum ds_err err = ds_customer_key_take_in(shard, txn, key_id, key);
+    if (err != DS_OK) {
+        ds_txn_abort(txn);
+        return err;
+    }
+    return ds_txn_commit(txn);
 }
 
 enum ds_err ds_customer_key_make(struct ds_shard *shard, const struct ds_id *key_id,

@@ -41,6 +41,10 @@ DS_NODISCARD enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_
 /* Keep a customer key that a handheld made. The first one is the customer's; others, made offline
  * by devices that did not know of it, stand beside it and open what they sealed. None of an erased
  * customer is kept. */
+DS_NODISCARD enum ds_err ds_customer_key_take_in(struct ds_shard *shard, struct ds_txn *txn,
+                                                 const struct ds_id *key_id,
+                                                 const struct ds_secret *key);
+/* The same, alone in a transaction of its own. */
 DS_NODISCARD enum ds_err ds_customer_key_take(struct ds_shard *shard, const struct ds_id *key_id,
                                               const struct ds_secret *key);
 
