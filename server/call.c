@@ -518,13 +518,20 @@ enum ds_err ds_call_write(struct ds_call *call, uint8_t type, const void *record
     DS_TRY(make_draft(call, type, record, complete, &draft));
     DS_TRY(ds_office_write(call->office, &actor, &draft, 1, &verdict, &position, &call->detail));
     switch (verdict.verdict) {
+    case DS_VERDICT_conflict:
+        if (type != DS_REC_decision) {
+            break; /* The value waits as an item. */
+        }
+        /* A decision over what is not so any more decides nothing. */
+        /* fall through */
     case DS_VERDICT_quarantined:
     case DS_VERDICT_orphan:
     case DS_VERDICT_refused:
         call->detail = verdict.words;
         return DS_ERR_CONFLICT;
     default:
-        put_written(call, &draft, &verdict, position);
-        return DS_OK;
+        break;
     }
+    put_written(call, &draft, &verdict, position);
+    return DS_OK;
 }

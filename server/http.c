@@ -7,15 +7,21 @@
 
 #include <civetweb.h>
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define KEEP_SIZE ((size_t)1024 * 1024) /* Of a request and its answer; beyond it ... */
 #define KEEP_REQUESTS 64                /* ... and after so many, a desk's memory is given back. */
 #define HEAD_SIZE 4096
+#define NUDGE_MS 20
+#define LINGER_MS 300
 
 /* One worker thread's memory and what it is doing. */
 struct desk {
@@ -38,6 +44,7 @@ struct ds_http {
     pthread_mutex_t lock;
     struct desk *desks;
     atomic_bool streams_stop;
+    atomic_bool stopped;
     uint16_t port;
 };
 
@@ -143,8 +150,8 @@ static void send_answer(struct desk *desk, struct mg_connection *connection,
     bool sent = write_all(connection, bytes) && write_all(connection, body);
 
     (void)ds_watch_end(desk->http->watch, &desk->watched);
-    if (sent && answer->stream != NULL) {
-        struct ds_http_stream stream = {desk->http, connection, desk, false};
+    if (answer->stream != NULL) { /* Also of a client that is gone: it gives back what it holds. */
+        struct ds_http_stream stream = {desk->http, connection, desk, !sent};
 
         answer->stream(answer->stream_context, &stream);
     }
@@ -204,6 +211,25 @@ static void handle(struct desk *desk, struct mg_connection *connection,
     }
 }
 
+/* civetweb reads on what a refused request still sends, without an end of its own: it has this
+ * long, until the connection is closed. */
+static void let_linger(struct desk *desk, const struct mg_connection *connection)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+
+    ds_watch_begin(desk->http->watch, &desk->watched, info->remote_addr, info->remote_port,
+                   info->server_port, LINGER_MS);
+}
+
+static void connection_closed(const struct mg_connection *connection)
+{
+    struct desk *desk = mg_get_thread_pointer(connection);
+
+    if (desk != NULL) {
+        (void)ds_watch_end(desk->http->watch, &desk->watched);
+    }
+}
+
 static int begin_request(struct mg_connection *connection)
 {
     const struct mg_request_info *info = mg_get_request_info(connection);
@@ -233,6 +259,7 @@ static int begin_request(struct mg_connection *connection)
     }
     if (verdict.status != 0) {
         refuse(desk, connection, verdict.status, verdict.why);
+        let_linger(desk, connection);
         return verdict.status;
     }
     if (!desk->http->options.behind_proxy ||
@@ -258,6 +285,7 @@ static int http_error(struct mg_connection *connection, int status, const char *
         return 1;
     }
     refuse(desk, connection, status, "the request is not sound");
+    let_linger(desk, connection);
     return 0;
 }
 
@@ -310,6 +338,7 @@ static enum ds_err start_civetweb(struct ds_http *http, struct ds_detail *detail
         .http_error = http_error,
         .log_message = log_message,
         .init_thread = make_desk,
+        .connection_closed = connection_closed,
     };
 
     (void)snprintf(workers, sizeof(workers), "%u", (unsigned)http->options.workers);
@@ -363,6 +392,7 @@ enum ds_err ds_http_start(const struct ds_http_options *options, struct ds_http 
     }
     made->options = *options;
     atomic_init(&made->streams_stop, false);
+    atomic_init(&made->stopped, false);
     (void)pthread_mutex_init(&made->lock, NULL);
     enum ds_err err = ds_watch_open(&options->metrics->http_deadline, &made->watch);
 
@@ -382,13 +412,40 @@ void ds_http_stop_streams(struct ds_http *http)
     atomic_store(&http->streams_stop, true);
 }
 
+/* civetweb looks for its stop flag every two seconds, or when a connection comes: here they come. */
+static void *nudge(void *context)
+{
+    struct ds_http *http = context;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(http->port)};
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    while (!atomic_load(&http->stopped)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd >= 0) {
+            (void)connect(fd, (const struct sockaddr *)&to, sizeof(to));
+            (void)close(fd);
+        }
+        (void)poll(NULL, 0, NUDGE_MS);
+    }
+    return NULL;
+}
+
 void ds_http_stop(struct ds_http *http)
 {
+    pthread_t nudger;
+
     if (http == NULL) {
         return;
     }
     ds_http_stop_streams(http);
+    bool nudged = pthread_create(&nudger, NULL, nudge, http) == 0;
+
     mg_stop(http->civetweb);
+    atomic_store(&http->stopped, true);
+    if (nudged) {
+        (void)pthread_join(nudger, NULL);
+    }
     (void)mg_exit_library();
     free_http(http);
 }

@@ -29,6 +29,7 @@ enum ds_err ds_route_anomalies(struct ds_call *call);
 enum ds_err ds_route_anomaly(struct ds_call *call);
 enum ds_err ds_route_anomaly_decide(struct ds_call *call);
 enum ds_err ds_route_slot_decide(struct ds_call *call);
+enum ds_err ds_route_meter_merge(struct ds_call *call);
 /* routes_items.c */
 enum ds_err ds_route_conflicts(struct ds_call *call);
 enum ds_err ds_route_conflict(struct ds_call *call);

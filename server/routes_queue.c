@@ -181,6 +181,23 @@ enum ds_err ds_route_anomaly(struct ds_call *call)
 
 /* ---- Decisions ---- */
 
+/* Behind what was written: the slot as it now stands. */
+static enum ds_err put_slot_after(struct ds_call *call, const struct ds_id *slot)
+{
+    struct ds_builder *out = call->out;
+    struct ds_view view;
+
+    DS_ASSERT(!out->failed && out->used > 0 && out->data[out->used - 1] == '}');
+    out->used--;
+    DS_TRY(ds_call_view(call, &view));
+    ds_put_text(out, ",\"slot\":");
+    enum ds_err err = ds_view_put_row(&view, DS_REC_slot, slot);
+
+    ds_view_end(&view);
+    ds_put_text(out, "}");
+    return err;
+}
+
 static enum ds_err decide(struct ds_call *call, const struct ds_id *slot)
 {
     struct ds_decision decision = {.presence = {0}};
@@ -209,7 +226,8 @@ static enum ds_err decide(struct ds_call *call, const struct ds_id *slot)
     if (ds_call_member_id(call, "assignee", &assignee)) {
         DS_SET(&decision, decision, assignee, assignee);
     }
-    return ds_call_write(call, DS_REC_decision, &decision, NULL, true);
+    DS_TRY(ds_call_write(call, DS_REC_decision, &decision, NULL, true));
+    return put_slot_after(call, slot);
 }
 
 enum ds_err ds_route_anomaly_decide(struct ds_call *call)
@@ -230,4 +248,21 @@ enum ds_err ds_route_slot_decide(struct ds_call *call)
 {
     DS_TRY(ds_call_must_exist(call, DS_REC_slot, &call->ids[0], "no such slot"));
     return decide(call, &call->ids[0]);
+}
+
+enum ds_err ds_route_meter_merge(struct ds_call *call)
+{
+    struct ds_decision decision = {.presence = {0}};
+    struct ds_id into;
+
+    DS_ASSERT(ds_call_member_id(call, "into", &into));
+    DS_TRY(ds_call_must_exist(call, DS_REC_meter, &call->ids[0], "no such meter"));
+    DS_TRY(ds_call_must_exist(call, DS_REC_meter, &into, "into: no such meter"));
+    DS_SET(&decision, decision, target_type, DS_REC_meter);
+    DS_SET(&decision, decision, target, call->ids[0]);
+    DS_SET(&decision, decision, action, DS_ACTION_merge_meter);
+    DS_SET(&decision, decision, into, into);
+    DS_SET(&decision, decision, reason, ds_slice_of_text(ds_call_member(call, "reason")));
+    DS_SET(&decision, decision, instant_ms, ds_call_now_ms(call));
+    return ds_call_write(call, DS_REC_decision, &decision, NULL, true);
 }

@@ -23,7 +23,12 @@ static enum ds_err borrow_codec(struct ds_api *api, struct ds_envelope_codec *co
         found = true;
     }
     pthread_mutex_unlock(&api->lock);
-    return found ? DS_OK : ds_envelope_codec_init(codec);
+    enum ds_err err = found ? DS_OK : ds_envelope_codec_init(codec);
+
+    if (err != DS_OK) {
+        ds_envelope_codec_fini(codec);
+    }
+    return err;
 }
 
 static void return_codec(struct ds_api *api, struct ds_envelope_codec *codec)
@@ -88,8 +93,13 @@ static enum ds_err exchange(struct ds_call *call, struct ds_envelope_codec *code
     if (serve == NULL || memory == NULL) {
         return DS_ERR_NOMEM;
     }
-    DS_TRY(ds_serve_open(serve, &office->site->shard, codec, call->request->body, memory,
-                         &call->detail));
+    enum ds_err err = ds_serve_open(serve, &office->site->shard, codec, call->request->body, memory,
+                                    &call->detail);
+
+    if (err == DS_ERR_SIGNATURE) { /* Of the envelope: his keys are not those that we know. */
+        return DS_ERR_AUTH;
+    }
+    DS_TRY(err);
     if (serve->request.key_count > 0) {
         DS_TRY(ds_writer_run(office->writer, take_keys, serve));
     }
@@ -132,10 +142,12 @@ enum ds_err ds_route_exchange(struct ds_call *call)
 {
     struct ds_envelope_codec codec;
 
-    DS_TRY(borrow_codec(call->api, &codec));
-    enum ds_err err = exchange(call, &codec);
+    enum ds_err err = borrow_codec(call->api, &codec);
 
-    return_codec(call->api, &codec);
+    if (err == DS_OK) {
+        err = exchange(call, &codec);
+        return_codec(call->api, &codec);
+    }
     if (err != DS_OK) {
         ds_metrics_add(&call->office->metrics->exchange_refused, 1);
     }
