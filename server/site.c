@@ -194,8 +194,9 @@ static enum ds_err save_config(const char *dir, struct ds_detail *detail)
     return err;
 }
 
-static enum ds_err fill(const char *dir, const struct ds_station *station, int64_t clock_ms,
-                        struct ds_detail *detail)
+/* Not inlined: two frames with paths in them stay below the limit of one. */
+__attribute__((noinline)) static enum ds_err fill(const char *dir, const struct ds_station *station,
+                                                  int64_t clock_ms, struct ds_detail *detail)
 {
     struct ds_clock clock = ds_clock_system();
     const struct ds_random random = ds_random_system();
