@@ -390,6 +390,25 @@ static enum ds_err read_row(struct ds_txn *txn, const struct ds_scope *scope, st
     return ds_arena_copy(arena, shown, &row->fields);
 }
 
+/* How many rows wait behind a key, at most max: a page takes no more memory than it has rows, for a
+ * device may hold DS_SCOPES_MAX scopes. */
+static enum ds_err count_rows(struct ds_txn *txn, struct ds_key key, size_t max, size_t *count)
+{
+    struct ds_key prefix = key;
+    for (*count = 0; *count < max; ++*count) {
+        struct ds_slice found;
+        struct ds_slice value;
+        enum ds_err err =
+            ds_txn_at_or_after(txn, DS_TABLE_FEED, ds_key_slice(&key), &found, &value);
+        if (err == DS_ERR_NOT_FOUND || (err == DS_OK && !same_scope(found, &prefix))) {
+            break;
+        }
+        DS_TRY(err);
+        key = ds_key_after(found);
+    }
+    return DS_OK;
+}
+
 enum { ROW_OVERHEAD = 34 };
 
 enum ds_err ds_feed_page(struct ds_txn *txn, const struct ds_cursor_at *after, uint64_t snapshot,
@@ -399,15 +418,17 @@ enum ds_err ds_feed_page(struct ds_txn *txn, const struct ds_cursor_at *after, u
     memset(page, 0, sizeof(*page));
     page->cursor = *after;
     size_t room = rows_max < DS_PAGE_ROWS_MAX ? rows_max : DS_PAGE_ROWS_MAX;
-    page->rows = ds_arena_alloc(arena, (room + 1) * sizeof(*page->rows));
-    if (page->rows == NULL) {
-        return DS_ERR_NOMEM;
-    }
     bool whole = after->ordinal >= UINT32_MAX;
     struct ds_key key = ds_key_feed(&after->scope, after->position + (whole ? 1 : 0),
                                     whole ? 0 : (uint32_t)after->ordinal + 1);
     struct ds_key prefix = key;
     size_t bytes = 0;
+    size_t waiting = 0;
+    DS_TRY(count_rows(txn, key, room, &waiting));
+    page->rows = ds_arena_alloc(arena, (waiting + 1) * sizeof(*page->rows));
+    if (page->rows == NULL) {
+        return DS_ERR_NOMEM;
+    }
     while (page->row_count < room && bytes < bytes_max) {
         struct ds_slice found;
         struct ds_slice value;

@@ -139,7 +139,8 @@ DS_NODISCARD enum ds_err ds_enrol_code_make(struct ds_shard *shard, const struct
 DS_NODISCARD enum ds_err ds_enrol(struct ds_shard *shard, struct ds_slice body,
                                   struct ds_builder *answer, struct ds_detail *detail);
 
-/* Restore declared: a new epoch from the present size. Signed by the admin actor. */
+/* Restore declared: a new epoch from the present size. Signed by the admin actor, who must be known
+ * since before the backup: what is appended between the restore and this would count as kept. */
 DS_NODISCARD enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin);
 
 /* Verify the whole journal: forms, signatures, chains, tree, against the stored root. progress may
