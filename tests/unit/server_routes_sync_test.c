@@ -9,6 +9,11 @@
 #include "sync/shard/serve.h"
 #include "tests/support/scratch.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
 #define STREAMS_MAX 2
 #define WIRE_SIZE 65536
 #define PLAIN_SIZE (4 * 1024 * 1024)
@@ -428,12 +433,83 @@ static void events__beyond_the_limit_503_says_when_to_come_again(void **state)
     json_decref(json_of(f, "Problem"));
 }
 
-/* ---- The outbox ---- */
-
 static int post_json(struct fixture *f, const char *path, const char *text)
 {
     return call(f, "POST", path, NULL, "application/json", ds_slice_of_text(text));
 }
+
+/* Read a stream until text comes; false if it ends before. */
+static bool read_until(int fd, const char *text)
+{
+    char seen[32768] = "";
+    size_t used = 0;
+
+    while (strstr(seen, text) == NULL) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+        assert_int_equal(poll(&wait, 1, 20000), 1);
+        ssize_t got = recv(fd, seen + used, sizeof(seen) - 1 - used, 0);
+
+        if (got <= 0) {
+            return false;
+        }
+        used += (size_t)got;
+        seen[used] = '\0';
+    }
+    return true;
+}
+
+static int listen_to_events(const struct fixture *f, const struct ds_http *http)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(ds_http_port(http))};
+    char request[256];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    int size =
+        snprintf(request, sizeof(request),
+                 "GET /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n", f->bearer);
+
+    assert_int_equal(send(fd, request, (size_t)size, 0), size);
+    return fd;
+}
+
+static void events__a_stream_tells_what_comes_and_gives_its_place_back_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    const struct ds_http_options options = {
+        .listen = "127.0.0.1:0",
+        .workers = 4,
+        .request_timeout_ms = 5000,
+        .body_deadline_ms = 5000,
+        .handle = ds_api_handle,
+        .refuse = ds_api_refuse,
+        .context = f->api,
+        .metrics = f->office.metrics,
+    };
+    struct ds_http *http = NULL;
+
+    assert_int_equal(ds_http_start(&options, &http, NULL), DS_OK);
+    int fd = listen_to_events(f, http);
+
+    assert_true(read_until(fd, "event: cursor\n"));
+    assert_int_equal(counter(&f->office.metrics->event_streams), 1);
+    assert_int_equal(post_json(f, "/api/v1/central/answers",
+                               "{\"consumer\":\"billing\",\"answers\":[{\"slot\":"
+                               "\"00112233445566778899aabbccddeeff\",\"revision\":1,"
+                               "\"answer\":\"rejected\"}]}"),
+                     200);
+    assert_true(read_until(fd, "event: change\ndata: {"));
+    ds_http_stop_streams(http);
+    assert_false(read_until(fd, "nothing more"));
+    ds_http_stop(http);
+    (void)close(fd);
+    assert_int_equal(counter(&f->office.metrics->event_streams), 0);
+}
+
+/* ---- The outbox ---- */
 
 static void answers__what_the_schema_refuses_is_told_and_the_rest_is_written_once(void **state)
 {
@@ -582,6 +658,7 @@ int main(void)
         CASE(head__is_signed_by_the_server_and_tells_the_journals_size),
         CASE(changes__small_pages_tell_the_same_as_one_large_page),
         CASE(events__beyond_the_limit_503_says_when_to_come_again),
+        CASE(events__a_stream_tells_what_comes_and_gives_its_place_back_at_the_end),
         CASE(answers__what_the_schema_refuses_is_told_and_the_rest_is_written_once),
         CASE(exports__every_consumer_stands_at_the_beginning),
         CASE(reconciliation__a_statement_is_compared_and_kept),
