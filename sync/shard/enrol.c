@@ -110,6 +110,33 @@ static enum ds_err check_code(struct ds_shard *shard, const struct ds_enrol_requ
     return DS_OK;
 }
 
+/* A key that was suspended, revoked or wiped does not come back by a code: the office unlocks it,
+ * or the device makes new keys. */
+static enum ds_err check_standing(struct ds_shard *shard, const struct ds_id *id,
+                                  struct ds_detail *detail)
+{
+    enum { ROOM = DS_ROW_SIZE_MAX + 4096 };
+    struct ds_txn *txn = NULL;
+    struct ds_arena arena;
+    struct ds_device device;
+    uint8_t *memory = malloc(ROOM);
+    if (memory == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    ds_arena_init(&arena, memory, ROOM);
+    enum ds_err err = ds_store_begin(shard->store, false, &txn);
+    if (err == DS_OK) {
+        err = ds_record_load(txn, DS_REC_device, id, &arena, &device);
+        ds_txn_abort(txn);
+    }
+    if (err == DS_OK && device.state != DS_DEVICE_active) {
+        ds_detail_set(detail, "this device's key was suspended or revoked", NULL);
+        err = DS_ERR_FORBIDDEN;
+    }
+    free(memory);
+    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+}
+
 static enum ds_err write_device(struct ds_shard *shard, const struct ds_enrol_request *request,
                                 const struct code_row *row, const struct ds_id *id,
                                 struct ds_detail *detail)
@@ -180,6 +207,7 @@ enum ds_err ds_enrol(struct ds_shard *shard, struct ds_slice body, struct ds_bui
     struct ds_id device =
         ds_id_of(&shard->meta.station, DS_REC_device, DS_SLICE_OF(request.sign_key.byte));
     if (!row.used) {
+        DS_TRY(check_standing(shard, &device, detail));
         /* The device first: if the power goes before the code is marked, the same keys come again
          * and find the same device. */
         DS_TRY(write_device(shard, &request, &row, &device, detail));

@@ -1,11 +1,9 @@
 /* The engine and the shard against hostile, odd and late work: what one device writes never stops
  * another's, nothing is folded twice, and nobody gains what he does not hold. */
 #include "schema/codec/msgpack.h"
-#include "sync/shard/shard_impl.h"
 #include "tests/support/station.h"
 #include "tests/support/test.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { ROOM = 262144, DAY_MS = 86400000 };
@@ -220,32 +218,6 @@ static void an_unknown_field_of_a_record_that_is_not_theirs_waits_as_a_proposal(
     assert_int_equal(test_verdict(&s, &op), DS_VERDICT_proposal);
     test_load(&s, DS_REC_device, &other.id, &device);
     assert_int_equal(device.presence.unknown_count, 0);
-}
-
-static void a_group_that_could_not_be_committed_acknowledges_nothing(void **state)
-{
-    (void)state;
-    static uint8_t huge[DS_ENTRY_SIZE_MAX + 1];
-    struct ds_builder builder = room();
-    struct ds_reading reading;
-    struct ds_submission submissions[3] = {{.anchor_boot = 0}};
-    struct ds_submission *group[3] = {&submissions[0], &submissions[1], &submissions[2]};
-    make_reading(0, 120, &reading);
-    submissions[0].batch = test_batch(&s, &reader, DS_REC_reading, NULL, 0, &reading, &builder);
-    make_reading(1, 130, &reading);
-    submissions[1].batch = test_batch(&s, &other, DS_REC_reading, NULL, 0, &reading, &builder);
-    submissions[2].batch = DS_SLICE_OF(huge);
-    for (size_t i = 0; i < 3; i++) {
-        submissions[i].checked = true;
-        submissions[i].signature_ok = true;
-    }
-    ds_store_memory_fail_commit(s.store, 1, DS_ERR_IO, false);
-    assert_int_equal(ds_shard_commit(&s.shard, group, 3), DS_ERR_IO);
-    ds_store_memory_fail_commit(s.store, 0, DS_OK, false);
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_not_equal(submissions[i].folded.error, DS_OK);
-        assert_int_equal(submissions[i].folded.position, 0);
-    }
 }
 
 /* ---- Authority. ---- */
@@ -572,96 +544,6 @@ static void who_wrote_what_is_rejected_hears_of_it(void **state)
     assert_true(in_feed(&mailbox, DS_REC_verdict, &id));
 }
 
-/* ---- Keys. ---- */
-static void an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_opens(void **state)
-{
-    (void)state;
-    struct ds_store *backup = NULL;
-    struct ds_secret key;
-    struct ds_detail detail = {{0}};
-    struct ds_clock clock = s.shard.clock;
-    struct ds_random random = s.shard.random;
-    assert_int_equal(ds_store_memory_clone(s.keys, &backup), DS_OK);
-    assert_int_equal(ds_shard_erase(&s.shard, &s.supervisor, &s.account[0], 1), DS_OK);
-    assert_int_equal(ds_customer_key_make(&s.shard, &s.account[0], &key), DS_ERR_FORBIDDEN);
-    ds_shard_close(&s.shard);
-    ds_store_close(s.keys);
-    s.keys = backup;
-    assert_int_equal(ds_shard_open(&s.shard, s.store, s.keys, &s.secret, &clock, &random, &detail),
-                     DS_OK);
-    assert_int_equal(ds_customer_key_make(&s.shard, &s.account[0], &key), DS_ERR_FORBIDDEN);
-    assert_int_equal(ds_customer_key_make(&s.shard, &s.account[1], &key), DS_OK);
-}
-
-/* What a handheld seals offline for a customer who has no key yet. */
-static struct ds_slice seal_offline(unsigned seed, const struct ds_id *entity, const char *clear,
-                                    struct ds_secret *key, struct ds_builder *out)
-{
-    struct ds_secret equality;
-    size_t at = out->used;
-    memset(key->byte, (int)seed, sizeof(key->byte));
-    memset(equality.byte, (int)seed + 1, sizeof(equality.byte));
-    assert_int_equal(ds_personal_seal(entity, key, &equality, entity, DS_TAG_premises_key_holder,
-                                      ds_slice_of_text(clear), &s.shard.random, out),
-                     DS_OK);
-    return (struct ds_slice){out->data + at, out->used - at};
-}
-
-static enum ds_err open_sealed(const struct ds_id *entity, struct ds_slice sealed, char *text,
-                               size_t size)
-{
-    struct ds_txn *txn = NULL;
-    struct ds_builder builder;
-    memset(text, 0, size);
-    ds_builder_init(&builder, text, size - 1);
-    assert_int_equal(ds_store_begin(s.keys, false, &txn), DS_OK);
-    enum ds_err err =
-        ds_customer_open(&s.shard, txn, entity, DS_TAG_premises_key_holder, sealed, &builder);
-    ds_txn_abort(txn);
-    return err;
-}
-
-static void two_devices_that_made_a_key_for_one_customer__both_texts_can_be_read(void **state)
-{
-    (void)state;
-    struct ds_builder builder = room();
-    struct ds_secret keys[2];
-    char text[64];
-    const struct ds_id *place = &s.premises[0];
-    struct ds_slice one = seal_offline(10, place, "neighbour", &keys[0], &builder);
-    struct ds_slice two = seal_offline(20, place, "caretaker", &keys[1], &builder);
-    for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(ds_customer_key_take(&s.shard, place, &keys[i % 2]), DS_OK);
-    }
-    assert_int_equal(open_sealed(place, one, text, sizeof(text)), DS_OK);
-    assert_string_equal(text, "neighbour");
-    assert_int_equal(open_sealed(place, two, text, sizeof(text)), DS_OK);
-    assert_string_equal(text, "caretaker");
-    /* An erasure destroys both, and neither comes back. */
-    assert_int_equal(ds_shard_erase(&s.shard, &s.supervisor, place, 1), DS_OK);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(ds_customer_key_take(&s.shard, place, &keys[i]), DS_OK);
-    }
-    assert_int_equal(open_sealed(place, one, text, sizeof(text)), DS_ERR_NOT_FOUND);
-    assert_int_equal(open_sealed(place, two, text, sizeof(text)), DS_ERR_NOT_FOUND);
-}
-
-static void a_flood_of_keys_for_one_customer_is_bounded(void **state)
-{
-    (void)state;
-    struct ds_builder builder = room();
-    struct ds_secret key;
-    struct ds_slice sealed = {NULL, 0};
-    char text[64];
-    const struct ds_id *place = &s.premises[0];
-    for (unsigned i = 0; i < 2 + DS_CUSTOMER_OTHERS_MAX; i++) {
-        sealed = seal_offline(10 + i, place, "x", &key, &builder);
-        assert_int_equal(ds_customer_key_take(&s.shard, place, &key), DS_OK);
-        assert_int_equal(open_sealed(place, sealed, text, sizeof(text)),
-                         i <= DS_CUSTOMER_OTHERS_MAX ? DS_OK : DS_ERR_SIGNATURE);
-    }
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_station, close_station)
 
 int main(void)
@@ -686,10 +568,6 @@ int main(void)
         CASE(a_removed_meter_gets_no_slots_when_a_period_opens),
         CASE(who_wrote_what_is_rejected_hears_of_it),
         CASE(the_largest_index_unit_and_multiplier_do_not_overflow),
-        CASE(an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_opens),
-        CASE(two_devices_that_made_a_key_for_one_customer__both_texts_can_be_read),
-        CASE(a_flood_of_keys_for_one_customer_is_bounded),
-        CASE(a_group_that_could_not_be_committed_acknowledges_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
