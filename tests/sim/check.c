@@ -2,7 +2,7 @@
 #include "schema/codec/msgpack.h"
 #include "tests/sim/look.h"
 
-enum { KNOWN_MAX = 1 << 14 };
+enum { KNOWN_MAX = 1 << 13 };
 
 /* ---- Ops in the journal ---- */
 

@@ -10,7 +10,7 @@
 #include "schema/rules/steps.h"
 #include "tests/sim/look.h"
 
-enum { WRITES_MAX = 6000, LIVES_MAX = 256, ENTITIES_MAX = 256, EPOCHS_MAX = 16 };
+enum { WRITES_MAX = 2500, LIVES_MAX = 256, ENTITIES_MAX = 256, EPOCHS_MAX = 16 };
 
 struct life {
     struct ds_incarnation name;
@@ -38,6 +38,13 @@ struct history {
     size_t write_count;
     struct life life[LIVES_MAX];
     size_t life_count;
+    struct {
+        struct ds_id place;
+        struct ds_hash content;
+    } * op; /* Every op once, to find forks. */
+    size_t op_count;
+    struct ds_incarnation forked[LIVES_MAX];
+    size_t forked_count;
     struct ds_id left_out[ENTITIES_MAX];
     size_t left_out_count;
     struct {
@@ -50,13 +57,6 @@ struct history {
     struct ds_txn *txn;
 };
 
-static void leave_out(struct history *history, const struct ds_id *entity)
-{
-    if (history->left_out_count < ENTITIES_MAX) {
-        history->left_out[history->left_out_count++] = *entity;
-    }
-}
-
 static bool is_left_out(const struct history *history, const struct ds_id *entity)
 {
     for (size_t i = 0; i < history->left_out_count; i++) {
@@ -65,6 +65,13 @@ static bool is_left_out(const struct history *history, const struct ds_id *entit
         }
     }
     return false;
+}
+
+static void leave_out(struct history *history, const struct ds_id *entity)
+{
+    if (!is_left_out(history, entity) && history->left_out_count < ENTITIES_MAX) {
+        history->left_out[history->left_out_count++] = *entity;
+    }
 }
 
 /* ---- Gathering ---- */
@@ -126,6 +133,36 @@ static void note_write(struct history *history, const struct look_op *look, uint
     history->used += value.size;
 }
 
+static bool is_forked(const struct history *history, const struct ds_incarnation *name)
+{
+    for (size_t i = 0; i < history->forked_count; i++) {
+        if (ds_incarnation_equal(&history->forked[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two contents at one place: the life has branches, whose names are not in the headers. */
+static void note_fork(struct history *history, const struct look_op *look)
+{
+    struct ds_slice none = {NULL, 0};
+    struct ds_hash content = ds_hash3(look->op.raw, none, none);
+    for (size_t i = 0; i < history->op_count; i++) {
+        if (!ds_id_equal(&history->op[i].place, &look->id)) {
+            continue;
+        }
+        if (!ds_hash_equal(&history->op[i].content, &content) &&
+            !is_forked(history, &look->batch->incarnation) && history->forked_count < LIVES_MAX) {
+            history->forked[history->forked_count++] = look->batch->incarnation;
+        }
+        return;
+    }
+    DS_ASSERT(history->op_count < WRITES_MAX);
+    history->op[history->op_count].place = look->id;
+    history->op[history->op_count++].content = content;
+}
+
 static bool known_before(const struct history *history, const struct look_op *look)
 {
     for (size_t i = history->write_count; i-- > 0;) {
@@ -141,6 +178,12 @@ static void gather(void *context, const struct look_op *look)
     struct history *history = context;
     if (look->op.type == DS_REC_life) {
         note_life(history, look);
+    }
+    if (history->op != NULL) {
+        note_fork(history, look);
+    }
+    if (look->op.type == DS_REC_premises && is_forked(history, &look->batch->incarnation)) {
+        leave_out(history, &look->op.id);
     }
     if (look->op.type != DS_REC_premises || known_before(history, look)) {
         return;
@@ -300,8 +343,12 @@ static void check_value(struct history *history, const struct one_write *last)
                      (long long)number_of(have), (long long)gravest);
         }
     } else if (last->policy != DS_POLICY_UNION && !ds_slice_equal(have, want)) {
-        sim_fail(sim, "nothing_lost", "premises field %u is not what its last writer left",
-                 last->tag);
+        const struct model_op *stands = model_find(&sim->model, have);
+        const struct model_op *wanted = model_find(&sim->model, want);
+        sim_fail(sim, "nothing_lost",
+                 "premises field %u is not what its last writer left: #%07u stands, not #%07u",
+                 last->tag, stands == NULL ? 0 : stands->serial,
+                 wanted == NULL ? 0 : wanted->serial);
     }
 }
 
@@ -345,6 +392,16 @@ static void check_write(struct history *history, const struct one_write *write)
     }
 }
 
+static bool may_fork(const struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->hand_count; i++) {
+        if (sim->hands[i].cloned || sim->hands[i].went_back) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void check_conflicts(struct sim *sim)
 {
     struct history *history = calloc(1, sizeof *history);
@@ -353,6 +410,7 @@ void check_conflicts(struct sim *sim)
     history->write = calloc(WRITES_MAX, sizeof *history->write);
     history->bytes = malloc((size_t)WRITES_MAX * 256);
     DS_ASSERT(history->write != NULL && history->bytes != NULL);
+    history->op = may_fork(sim) ? calloc(WRITES_MAX, sizeof *history->op) : NULL;
     look_journal(sim, gather, gather_entry, history);
     history->txn = server_begin(sim);
     look_rows(sim, history->txn, DS_REC_quarantine_item, leave_out_item, history);
@@ -360,6 +418,9 @@ void check_conflicts(struct sim *sim)
     look_rows(sim, history->txn, DS_REC_proposal, leave_out_item, history);
     for (size_t i = 0; i < history->write_count; i++) {
         judge(history, i);
+        if (is_forked(history, &history->write[i].writer)) {
+            leave_out(history, &history->write[i].entity);
+        }
     }
     for (size_t i = 0; i < history->write_count; i++) {
         if (!is_left_out(history, &history->write[i].entity)) {
@@ -368,6 +429,7 @@ void check_conflicts(struct sim *sim)
         }
     }
     ds_txn_abort(history->txn);
+    free(history->op);
     free(history->write);
     free(history->bytes);
     free(history);

@@ -8,7 +8,7 @@
  * office wrote stays in its place. The new order is folded into a fresh store. */
 #include "tests/sim/look.h"
 
-enum { ENTRIES_MAX = 1500, SWAPS_PER_ENTRY = 12 };
+enum { ENTRIES_MAX = 800, SWAPS_PER_ENTRY = 12 };
 
 struct item {
     uint64_t origin; /* Position in the journal as it is. */

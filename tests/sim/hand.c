@@ -516,7 +516,7 @@ void hand_work(struct sim_hand *hand)
         edit_premises, propose,    step_task,  step_task,  edit_premises, edit_premises,
     };
     maybe_break_disk(hand);
-    unsigned times = 1 + sim_below(hand->sim, 4);
+    unsigned times = 1 + sim_below(hand->sim, 3);
     for (unsigned i = 0; i < times; i++) {
         acts[sim_below(hand->sim, DS_COUNT(acts))](hand);
     }
@@ -604,8 +604,12 @@ bool hand_drain(struct sim_hand *hand)
         struct ds_handheld_sync_result result = {0};
         struct ds_handheld_detail detail = {{0}};
         int err = ds_handheld_sync(hand->sdk, &result, &detail);
-        trace_line(&sim->trace, "h%u drains: %s, %u exchanges, rows %llu%s %s", hand->index,
-                   ds_handheld_error_name(err), result.exchanges, (unsigned long long)result.rows,
+        trace_line(&sim->trace,
+                   "h%u drains: %s, %u exchanges, sent %llu, acknowledged %llu, rows %llu%s%s %s",
+                   hand->index, ds_handheld_error_name(err), result.exchanges,
+                   (unsigned long long)result.sent_ops, (unsigned long long)result.acknowledged_ops,
+                   (unsigned long long)result.rows,
+                   result.new_incarnation ? ", new incarnation" : "",
                    result.refetched != 0 ? ", refetch" : "", detail.text);
         after_exchange(hand, err, detail.text);
         hand->drain_count += result.exchanges;

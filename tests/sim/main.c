@@ -73,10 +73,10 @@ static void on_crash(int signal_number)
 static void draw_profile(struct sim *sim)
 {
     struct sim_profile *p = &sim->profile;
-    p->hands = 3 + sim_below(sim, 6);
-    p->books = 1 + sim_below(sim, SIM_BOOKS_MAX);
-    p->meters = 2 + sim_below(sim, 7);
-    p->steps = 40 + sim_below(sim, 80);
+    p->hands = 3 + (sim_chance(sim, 200) ? sim_below(sim, 6) : sim_below(sim, 2));
+    p->books = 2 + sim_below(sim, SIM_BOOKS_MAX - 1);
+    p->meters = 2 + sim_below(sim, 3);
+    p->steps = 40 + sim_below(sim, 60);
     p->office = 50 + 50 * sim_below(sim, 5);
     p->sync = 150 + 100 * sim_below(sim, 5);
     p->fault = 20 * sim_below(sim, 6);

@@ -8,7 +8,7 @@
 
 #include "schema/base/base.h"
 
-enum { MODEL_OPS_MAX = 3000, MODEL_STORAGES_MAX = 10, MODEL_MARKER_SIZE = 9 };
+enum { MODEL_OPS_MAX = 1000, MODEL_STORAGES_MAX = 10, MODEL_MARKER_SIZE = 9 };
 
 struct model_op {
     uint32_t serial; /* The marker is "#%07u". */

@@ -169,7 +169,11 @@ static void found_meter(struct sim *sim, struct paper *paper, unsigned book, uns
 void office_found(struct sim *sim)
 {
     struct paper *paper = paper_make(sim);
+    struct ds_actor boss;
     found_workers(sim, paper);
+    /* Known before any backup: who declares a restore must not write anything before the epoch. */
+    SIM_MUST(sim, ds_actor_open(&sim->shard, "user:boss", DS_ACTOR_console,
+                                &sim->workers[SIM_HANDS_MAX], &boss, NULL));
     found_books(sim, paper);
     for (unsigned book = 0; book < sim->profile.books; book++) {
         for (unsigned i = 0; i < sim->profile.meters && sim->meter_count < SIM_METERS_MAX; i++) {
