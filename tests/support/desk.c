@@ -2,6 +2,7 @@
 
 #include "schema/base/text.h"
 #include "schema/codec/record_json_jansson.h"
+#include "schema/codec/record_mp.h"
 #include "server/drafts.h"
 #include "server/people.h"
 #include "sync/core/tables.h"
@@ -269,4 +270,38 @@ void desk_assert_empty(struct desk *desk, const char *list, const char *shape)
 
     assert_int_equal(json_array_size(json_object_get(page, "items")), 0);
     json_decref(page);
+}
+
+void desk_propose(struct desk *desk, int persons)
+{
+    const struct ds_id account =
+        ds_numbered_id(&desk->site.station, DS_REC_account, DS_SLICE_LIT("A1"));
+    struct ds_office_actor anna = {.name = "user:anna", .kind = DS_ACTOR_console};
+    char id[DESK_ID_SIZE];
+
+    anna.worker = ds_numbered_id(&desk->site.station, DS_REC_worker, DS_SLICE_LIT("anna"));
+    desk_hex(&account, id);
+    desk_write(desk, &anna,
+               json_pack("[{s:s, s:s, s:{s:i}}]", "type", "account", "id", id, "fields", "persons",
+                         persons));
+}
+
+void desk_contradict(struct desk *desk, int64_t digits)
+{
+    const struct ds_office_actor gis = {.name = "gis", .kind = DS_ACTOR_gis};
+    struct ds_meter meter = {.presence = {0}};
+    uint8_t bytes[64];
+    struct ds_builder builder;
+    struct ds_draft draft = {.type = DS_REC_meter, .id = desk->meter, .seen = 1};
+    struct ds_office_verdict verdict;
+    struct ds_detail detail = {""};
+
+    DS_SET(&meter, meter, dial_digits, digits);
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    assert_int_equal(ds_record_encode_op(ds_record_type_by_number(DS_REC_meter), &meter, &builder),
+                     DS_OK);
+    assert_int_equal(ds_builder_end(&builder, &draft.fields), DS_OK);
+    assert_int_equal(ds_office_write(&desk->office, &gis, &draft, 1, &verdict, NULL, &detail),
+                     DS_OK);
+    assert_int_equal(verdict.verdict, DS_VERDICT_conflict);
 }

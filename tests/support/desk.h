@@ -51,5 +51,9 @@ json_t *desk_reading(const char *meter, int period, int64_t index);
 json_t *desk_only_item(struct desk *desk, const char *list, const char *shape,
                        char id[static DESK_ID_SIZE]);
 void desk_assert_empty(struct desk *desk, const char *list, const char *shape);
+/* Anna writes account A1's persons, which billing owns: a proposal. */
+void desk_propose(struct desk *desk, int persons);
+/* A write of meter 1's digits by someone who saw only the journal's beginning: a conflict. */
+void desk_contradict(struct desk *desk, int64_t digits);
 
 #endif

@@ -1,7 +1,6 @@
 /* Conflicts, proposals, quarantine, unknown meters, devices and tasks, asked through the dispatcher:
  * no item is a dead end. */
 #include "schema/base/text.h"
-#include "schema/codec/record_mp.h"
 #include "sync/core/tables.h"
 #include "tests/support/desk.h"
 
@@ -17,26 +16,12 @@ static void resolve(struct desk *desk, const char *list, const char *id, const c
                           status));
 }
 
-static void propose_persons(struct desk *desk, int persons)
-{
-    const struct ds_id account =
-        ds_numbered_id(&desk->site.station, DS_REC_account, DS_SLICE_LIT("A1"));
-    struct ds_office_actor anna = {.name = "user:anna", .kind = DS_ACTOR_console};
-    char id[DESK_ID_SIZE];
-
-    anna.worker = ds_numbered_id(&desk->site.station, DS_REC_worker, DS_SLICE_LIT("anna"));
-    desk_hex(&account, id);
-    desk_write(desk, &anna,
-               json_pack("[{s:s, s:s, s:{s:i}}]", "type", "account", "id", id, "fields", "persons",
-                         persons));
-}
-
 static void proposals__accepted_becomes_the_value_refused_leaves_it(void **state)
 {
     struct desk *desk = *state;
     char id[DESK_ID_SIZE];
 
-    propose_persons(desk, 5);
+    desk_propose(desk, 5);
     json_t *item = desk_only_item(desk, "proposals", "ProposalList", id);
 
     assert_string_equal(desk_text(item, "record_name"), "account");
@@ -48,7 +33,7 @@ static void proposals__accepted_becomes_the_value_refused_leaves_it(void **state
     resolve(desk, "proposals", id, "accept_proposal", 200);
     resolve(desk, "proposals", id, "accept_proposal", 409);
     desk_assert_empty(desk, "proposals", "ProposalList");
-    propose_persons(desk, 9);
+    desk_propose(desk, 9);
     item = desk_only_item(desk, "proposals", "ProposalList", id);
     assert_int_equal(desk_number(item, "base_value"), 5);
     json_decref(item);
@@ -57,27 +42,6 @@ static void proposals__accepted_becomes_the_value_refused_leaves_it(void **state
     item = desk_get(desk, desk_path("proposals", id, ""), "ProposalItem");
     assert_string_equal(desk_text(item, "state"), "resolved");
     json_decref(item);
-}
-
-/* A write of a reviewed field by someone who saw the journal's beginning only. */
-static void contradict(struct desk *desk, int64_t digits)
-{
-    const struct ds_office_actor gis = {.name = "gis", .kind = DS_ACTOR_gis};
-    struct ds_meter meter = {.presence = {0}};
-    uint8_t bytes[64];
-    struct ds_builder builder;
-    struct ds_draft draft = {.type = DS_REC_meter, .id = desk->meter, .seen = 1};
-    struct ds_office_verdict verdict;
-    struct ds_detail detail = {""};
-
-    DS_SET(&meter, meter, dial_digits, digits);
-    ds_builder_init(&builder, bytes, sizeof(bytes));
-    assert_int_equal(ds_record_encode_op(ds_record_type_by_number(DS_REC_meter), &meter, &builder),
-                     DS_OK);
-    assert_int_equal(ds_builder_end(&builder, &draft.fields), DS_OK);
-    assert_int_equal(ds_office_write(&desk->office, &gis, &draft, 1, &verdict, NULL, &detail),
-                     DS_OK);
-    assert_int_equal(verdict.verdict, DS_VERDICT_conflict);
 }
 
 static int64_t digits_of(struct desk *desk)
@@ -97,7 +61,7 @@ static void conflicts__both_values_are_shown_and_either_can_stand(void **state)
     struct desk *desk = *state;
     char id[DESK_ID_SIZE];
 
-    contradict(desk, 6);
+    desk_contradict(desk, 6);
     json_t *item = desk_only_item(desk, "conflicts", "ConflictList", id);
 
     assert_string_equal(desk_text(item, "record_name"), "meter");
@@ -108,12 +72,12 @@ static void conflicts__both_values_are_shown_and_either_can_stand(void **state)
     resolve(desk, "conflicts", id, "keep_theirs", 200);
     assert_int_equal(digits_of(desk), 6);
     desk_assert_empty(desk, "conflicts", "ConflictList");
-    contradict(desk, 7);
+    desk_contradict(desk, 7);
     json_decref(desk_only_item(desk, "conflicts", "ConflictList", id));
     resolve(desk, "conflicts", id, "keep_mine", 200);
     assert_int_equal(digits_of(desk), 6);
     desk_assert_empty(desk, "conflicts", "ConflictList");
-    contradict(desk, 8);
+    desk_contradict(desk, 8);
     json_decref(desk_only_item(desk, "conflicts", "ConflictList", id));
     resolve(desk, "conflicts", id, "keep_base", 200);
     desk_assert_empty(desk, "conflicts", "ConflictList");
