@@ -13,8 +13,17 @@
 
 #ifdef DS_HAS_ASAN
 #include <sanitizer/asan_interface.h>
-enum { GAP = 16 };
+enum { GAP = 16, STACK_MAX = 8 * 1024 * 1024 };
+
+/* Poison left on a stack would hit whoever's frame comes there next. */
+static bool is_on_stack(const void *memory)
+{
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t at = (uintptr_t)memory;
+    return at > frame && at - frame < STACK_MAX;
+}
 #else
+#define is_on_stack(memory) ((void)(memory), true)
 #define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 enum { GAP = 0 };
@@ -30,11 +39,18 @@ static void check(const struct ds_arena *arena)
     DS_ASSERT(arena->used <= arena->size);
 }
 
+static void poison(const struct ds_arena *arena)
+{
+    if (!is_on_stack(arena->base)) {
+        ASAN_POISON_MEMORY_REGION(arena->base + arena->used, arena->size - arena->used);
+    }
+}
+
 void ds_arena_init(struct ds_arena *arena, void *memory, size_t size)
 {
     *arena = (struct ds_arena){.base = memory, .size = size, .used = 0};
     check(arena);
-    ASAN_POISON_MEMORY_REGION(memory, size);
+    poison(arena);
 }
 
 void *ds_arena_room(struct ds_arena *arena, size_t size)
@@ -85,7 +101,7 @@ void ds_arena_rewind(struct ds_arena *arena, size_t mark)
     check(arena);
     DS_ASSERT(mark <= arena->used);
     arena->used = mark;
-    ASAN_POISON_MEMORY_REGION(arena->base + mark, arena->size - mark);
+    poison(arena);
 }
 
 void ds_arena_reset(struct ds_arena *arena)

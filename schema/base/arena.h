@@ -2,7 +2,8 @@
  *
  * Everything made while handling one request, step or file is made in one arena and disappears
  * with ds_arena_reset(). There is no free for a single object. In an address-sanitizer build
- * unused bytes are poisoned, so use-after-reset and overrun are caught like heap errors. */
+ * unused bytes are poisoned, so use-after-reset and overrun are caught like heap errors; not on a
+ * stack, where the poison would outlive the frame. */
 #ifndef DS_SCHEMA_BASE_ARENA_H
 #define DS_SCHEMA_BASE_ARENA_H
 
