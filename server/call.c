@@ -500,6 +500,14 @@ static void put_written(struct ds_call *call, const struct ds_draft *draft,
     ds_put_text(out, "}");
 }
 
+/* A conflict of values waits as an item; a decision over what is not so any more decides nothing. */
+static bool nothing_written(uint8_t type, enum ds_verdict_kind verdict)
+{
+    return verdict == DS_VERDICT_quarantined || verdict == DS_VERDICT_orphan ||
+           verdict == DS_VERDICT_refused ||
+           (verdict == DS_VERDICT_conflict && type == DS_REC_decision);
+}
+
 enum ds_err ds_call_write(struct ds_call *call, uint8_t type, const void *record,
                           const struct ds_id *id, bool complete)
 {
@@ -517,20 +525,9 @@ enum ds_err ds_call_write(struct ds_call *call, uint8_t type, const void *record
     }
     DS_TRY(make_draft(call, type, record, complete, &draft));
     DS_TRY(ds_office_write(call->office, &actor, &draft, 1, &verdict, &position, &call->detail));
-    switch (verdict.verdict) {
-    case DS_VERDICT_conflict:
-        if (type != DS_REC_decision) {
-            break; /* The value waits as an item. */
-        }
-        /* A decision over what is not so any more decides nothing. */
-        /* fall through */
-    case DS_VERDICT_quarantined:
-    case DS_VERDICT_orphan:
-    case DS_VERDICT_refused:
+    if (nothing_written(type, verdict.verdict)) {
         call->detail = verdict.words;
         return DS_ERR_CONFLICT;
-    default:
-        break;
     }
     put_written(call, &draft, &verdict, position);
     return DS_OK;

@@ -1,5 +1,5 @@
-/* An office over a station in memory, and its desk: requests go through the API's dispatcher as they
- * would from a socket, and every answer is held against its shape.
+/* An office over a station in memory, and its desk: requests go through the API's dispatcher as
+ * they would from a socket, and every answer is held against its shape.
  *
  * The station has book B01, account A1 and two meters of maker M, 1 and 3, each read in 202512 and,
  * backwards, in 202601; so two slots are held. Failures are assertions. */

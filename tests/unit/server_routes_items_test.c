@@ -1,5 +1,5 @@
-/* Conflicts, proposals, quarantine, unknown meters, devices and tasks, asked through the dispatcher:
- * no item is a dead end. */
+/* Conflicts, proposals, quarantine, unknown meters, devices and tasks, asked through the
+ * dispatcher: no item is a dead end. */
 #include "schema/base/text.h"
 #include "sync/core/tables.h"
 #include "tests/support/desk.h"
