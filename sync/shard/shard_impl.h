@@ -52,6 +52,9 @@ DS_NODISCARD enum ds_err ds_customer_key_take(struct ds_shard *shard, const stru
  * power went between entry and key. */
 DS_NODISCARD enum ds_err ds_erase_again(struct ds_shard *shard);
 
+/* What a customer key on the wire is bound to (FORMAT.md, "Wrapped key"); written into memory. */
+struct ds_slice ds_serve_wrap_aad(const struct ds_id *key_id, uint8_t *memory, size_t size);
+
 /* The key store, one value at a time. */
 DS_NODISCARD enum ds_err ds_keys_put(struct ds_shard *shard, uint8_t table, struct ds_slice key,
                                      struct ds_slice value);
