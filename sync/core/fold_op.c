@@ -1,5 +1,6 @@
 #include "schema/codec/msgpack.h"
 #include "sync/core/fold.h"
+#include "sync/core/mutant.h"
 
 #include <string.h>
 
@@ -84,6 +85,9 @@ enum ds_err ds_fold_tell(struct ds_fold *fold, const struct ds_told *told)
 {
     if (told->verdict == DS_VERDICT_applied && !fold->released) {
         return DS_OK; /* A released op had a verdict: it is told anew. */
+    }
+    if (DS_MUTANT("lose_verdict")) {
+        return DS_OK;
     }
     struct ds_verdict *row = DS_FOLD_NEW(fold, struct ds_verdict);
     if (row == NULL) {
@@ -540,8 +544,8 @@ static enum ds_err fold_event(struct ds_fold *fold, const struct ds_record_type 
     }
     struct ds_told told = {.verdict = DS_VERDICT_applied};
     DS_TRY(ds_reduce_event(fold, &told));
-    if (told.reason == DS_QUARANTINE_orphan) {
-        return ds_fold_quarantine(fold, DS_QUARANTINE_orphan, DS_ITEM_open, told.detail);
+    if (told.reason != 0) {
+        return ds_fold_quarantine(fold, told.reason, DS_ITEM_open, told.detail);
     }
     fold->out->folded++;
     DS_TRY(put_event(fold));
@@ -551,7 +555,7 @@ static enum ds_err fold_event(struct ds_fold *fold, const struct ds_record_type 
 /* Reasons that lie in the device, not in the op. A released op has been looked at by somebody. */
 static enum ds_quarantine_reason stopped_by_device(const struct ds_fold *fold)
 {
-    if (fold->released) {
+    if (fold->released || DS_MUTANT("ignore_revocation")) {
         return 0;
     }
     if (fold->device_state == DS_DEVICE_revoked || fold->device_state == DS_DEVICE_wiped) {

@@ -256,6 +256,23 @@ static enum ds_err delivery_event(struct ds_fold *fold, struct ds_told *told)
     return ds_txn_put(fold->txn, DS_TABLE_CURSOR, ds_key_slice(&key), value);
 }
 
+/* A connector answers for itself alone; an import brings anybody's answers. */
+static enum ds_err answer_event(struct ds_fold *fold, struct ds_told *told)
+{
+    struct ds_answer *answer = DS_FOLD_NEW(fold, struct ds_answer);
+    if (answer == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(decode_event(fold, answer));
+    bool theirs = (fold->actor == DS_ACTOR_billing && answer->consumer != DS_CONSUMER_billing) ||
+                  (fold->actor == DS_ACTOR_gis && answer->consumer != DS_CONSUMER_gis);
+    if (theirs) {
+        told->reason = DS_QUARANTINE_not_allowed;
+        told->detail = "answer.consumer: another one's";
+    }
+    return DS_OK;
+}
+
 enum ds_err ds_reduce_event(struct ds_fold *fold, struct ds_told *told)
 {
     switch (fold->op->type) {
@@ -269,7 +286,9 @@ enum ds_err ds_reduce_event(struct ds_fold *fold, struct ds_told *told)
         return delivery_event(fold, told);
     case DS_REC_decision:
         return ds_decide(fold, told);
+    case DS_REC_answer:
+        return answer_event(fold, told);
     default:
-        return DS_OK; /* life: engine.c; answer: its row is all. */
+        return DS_OK; /* life: engine.c */
     }
 }

@@ -255,6 +255,19 @@ static void authority__nobody_changes_the_key_that_a_device_signed_with(void **s
     (void)test_reading(&s, &reader, 0, 121, TEST_PERIOD);
 }
 
+static void authority__a_connector_does_not_answer_for_another(void **state)
+{
+    (void)state;
+    struct ds_answer answer = {.consumer = 0};
+    DS_SET(&answer, answer, consumer, DS_CONSUMER_gis);
+    DS_SET(&answer, answer, slot, s.meter[0]);
+    DS_SET(&answer, answer, revision, 1);
+    DS_SET(&answer, answer, answer, DS_ANSWER_accepted);
+    assert_int_equal(test_try(&s, &s.billing, DS_REC_answer, NULL, &answer, NULL).quarantined, 1);
+    DS_SET(&answer, answer, consumer, DS_CONSUMER_billing);
+    assert_int_equal(test_try(&s, &s.billing, DS_REC_answer, NULL, &answer, NULL).quarantined, 0);
+}
+
 /* ---- Folded once. ---- */
 static void an_op_with_a_field_that_is_not_his_is_folded_once_when_it_is_released(void **state)
 {
@@ -556,6 +569,7 @@ int main(void)
         CASE(an_unknown_field_of_a_record_that_is_not_theirs_waits_as_a_proposal),
         CASE(authority__a_supervisor_may_not_accept_what_only_an_admin_may_write),
         CASE(authority__nobody_changes_the_key_that_a_device_signed_with),
+        CASE(authority__a_connector_does_not_answer_for_another),
         CASE(an_op_with_a_field_that_is_not_his_is_folded_once_when_it_is_released),
         CASE(a_life_under_the_name_of_a_coming_branch_does_not_let_ops_fold_twice),
         CASE(restored_on_a_branch_and_worked_on_again__a_branch_of_the_branch_folds),
