@@ -56,7 +56,7 @@
     NUMBER(outbox, timeout_ms, 30000, 100, 600000, "Longest time of one HTTP delivery.")           \
     TEXT(proxy, listen, "0.0.0.0:8443", "Address and port of the proxy's TLS side.")               \
     TEXT(proxy, name, "localhost", "Host name in the certificate.")                                \
-    NUMBER(proxy, connections_max, 10000, 16, 100000,                                              \
+    NUMBER(proxy, connections_max, 9000, 16, 100000,                                              \
            "Connections that the proxy holds; more wait in its backlog.")                          \
     NUMBER(proxy, certificate_days, 3650, 1, 36500,                                                \
            "Life of the self-signed certificate; handhelds check its pin, not its dates.")

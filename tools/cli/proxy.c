@@ -25,7 +25,8 @@ static enum ds_err run(const char *const *arguments, char *const *environment,
     if (posix_spawn_file_actions_init(&actions) != 0) {
         return DS_ERR_NOMEM;
     }
-    /* posix_spawn's prototype is older than const. What openssl prints while it draws a key is nobody's business. */
+    /* posix_spawn's prototype is older than const. What openssl prints while it draws a key is
+     * nobody's business. */
     int failed = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", 1, 0);
     if (failed == 0) {
         failed = posix_spawnp(&child, arguments[0], &actions, NULL, (char *const *)arguments,
@@ -188,6 +189,8 @@ void ds_proxy_put_config(struct ds_builder *out, const struct ds_config *config,
                 "    http-request deny deny_status 400 if { req.hdr_cnt(content-length) gt 1 }\n"
                 "    http-request deny deny_status 400 if { req.hdr_cnt(content-length) gt 0 } "
                 "{ req.hdr_cnt(transfer-encoding) gt 0 }\n"
+                "    # Counters are for this machine; they are not told to everybody.\n"
+                "    http-request deny deny_status 404 if { path,url_dec -m str /metrics }\n"
                 "    http-request set-header X-Forwarded-For %[src]\n"
                 "    http-request set-header X-Forwarded-Proto https\n"
                 "    http-response set-header Strict-Transport-Security max-age=31536000\n"

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The TLS proxy as `doorstep station proxy` writes it, in front of a real server: right pin, wrong
+# pin (B11), a body that drips in, lengths that two parsers may read in two ways (B15).
+# Usage: proxy_test.sh (needs haproxy, openssl, curl; DS_BIN is the folder of the programs)
+set -eu
+bin=${DS_BIN:?the folder of the programs}
+work=$(mktemp -d)
+pids=
+cd "$work"
+
+finish() {
+    for pid in $pids; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$work"
+}
+trap finish EXIT
+
+fail() {
+    echo "proxy_test: $*" >&2
+    exit 1
+}
+
+# equal WHAT EXPECTED FOUND
+equal() {
+    [ "$2" = "$3" ] || fail "$1: expected $2, found $3"
+}
+
+# A port that is free just now.
+free_port() {
+    local port
+    for port in $(shuf -i 20000-29999 -n 50); do
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+    return 1
+}
+
+# until_true SECONDS COMMAND...: polled.
+until_true() {
+    local left=$(($1 * 10))
+    shift
+    until "$@"; do
+        left=$((left - 1))
+        [ $left -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+plain=$(free_port)
+tls=$(free_port)
+"$bin/doorstep" station init st --number S1 --name Station --offset +08:00 >init.log
+sed -i -e "s/^listen = 127.0.0.1:8420/listen = 127.0.0.1:$plain/" \
+    -e "s/^listen = 0.0.0.0:8443/listen = 127.0.0.1:$tls/" \
+    -e "s,^public_url =.*,public_url = https://localhost:$tls," \
+    -e "s/^behind_proxy = .*/behind_proxy = true/" \
+    -e "s/^body_deadline_ms = .*/body_deadline_ms = 2000/" st/doorstep.ini
+"$bin/doorstep" station proxy st >proxy.log
+pin=$(cat st/tls/pin)
+equal 'size of the pin' 64 "${#pin}"
+equal 'mode of the key' 600 "$(stat -c %a st/tls/server.pem)"
+base64_pin=$(printf '%s' "$pin" | sed 's/../\\x&/g' | xargs -0 printf | base64)
+
+# The pin is that of the certificate, by another road.
+equal 'pin' "$pin" "$(openssl x509 -in st/tls/cert.pem -noout -pubkey |
+    openssl pkey -pubin -outform DER | openssl dgst -sha256 -r | cut -c1-64)"
+"$bin/doorstep" station proxy st >proxy.log
+equal 'pin after a second call' "$pin" "$(cat st/tls/pin)"
+
+haproxy -c -q -f st/tls/haproxy.cfg || fail 'haproxy refuses the configuration'
+"$bin/doorstepd" --data st 2>server.log &
+pids="$pids $!"
+haproxy -db -f st/tls/haproxy.cfg >haproxy.log 2>&1 &
+pids="$pids $!"
+
+# ask ARGUMENTS...: the status of an answer through the proxy, by the right pin.
+ask() {
+    curl -sk --max-time 20 -o body.out -w '%{http_code}' --pinnedpubkey "sha256//$base64_pin" "$@"
+}
+is_up() {
+    [ "$(ask "https://localhost:$tls/healthz")" = 200 ]
+}
+until_true 20 is_up || fail "not up: $(cat server.log haproxy.log)"
+
+equal 'counters through the proxy' 404 "$(ask "https://localhost:$tls/metrics" || true)"
+equal 'counters, written otherwise' 404 "$(ask "https://localhost:$tls/%6detrics" || true)"
+equal 'counters on the machine' 200 "$(curl -s -o body.out -w '%{http_code}' \
+    "http://127.0.0.1:$plain/metrics")"
+
+# B11: curl's exit code 90 is "the pinned key did not match".
+wrong=$(printf 'another key' | openssl dgst -sha256 -binary | base64)
+code=0
+curl -sk -o body.out --pinnedpubkey "sha256//$wrong" "https://localhost:$tls/healthz" || code=$?
+equal 'curl with a wrong pin' 90 "$code"
+
+# B15 and F3, raw. raw FORMAT SECONDS: the status line of what comes.
+raw() {
+    { printf "$1"; sleep "$2"; } |
+        openssl s_client -quiet -connect "localhost:$tls" 2>/dev/null | head -n 1 | tr -d '\r'
+}
+case $(raw 'POST /sync/v1/exchange HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd' 1) in
+*' 400 '*) ;;
+*) fail 'two lengths are not refused' ;;
+esac
+case $(raw 'POST /sync/v1/exchange HTTP/1.1\r\nHost: a\r\nContent-Length: 5x7\r\n\r\nabcde' 1) in
+*' 400 '*) ;;
+*) fail 'a length of 5x7 is not refused' ;;
+esac
+case $(raw 'POST /sync/v1/exchange HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc' 6) in
+*' 408 '*) ;;
+*) fail 'a body that does not come is not cut' ;;
+esac
+
+echo 'proxy_test: ok'
