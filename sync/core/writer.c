@@ -1,6 +1,7 @@
 #include "sync/core/writer.h"
 
 #include "schema/codec/msgpack.h"
+#include "sync/core/mutant.h"
 
 #include <string.h>
 
@@ -225,6 +226,11 @@ static enum ds_err judge_lane(struct ds_txn *txn, const struct ds_incarnation *n
     uint64_t last = batch->first_seq + batch->count - 1;
     *meets = false;
     judged->writer = *name;
+    if (batch->first_seq > lane.next_seq && DS_MUTANT("skip_gap_check")) {
+        *meets = true;
+        judged->first_new = batch->first_seq;
+        return DS_OK;
+    }
     if (batch->first_seq > lane.next_seq) {
         judged->kind = DS_JUDGED_GAP;
         return DS_OK;
@@ -237,8 +243,13 @@ static enum ds_err judge_lane(struct ds_txn *txn, const struct ds_incarnation *n
     }
     uint64_t known = last < lane.next_seq ? last : lane.next_seq - 1;
     DS_TRY(agrees(txn, name, batch, known, meets, &judged->position));
+    *meets = *meets || DS_MUTANT("skip_fork_test");
     judged->kind = last < lane.next_seq ? DS_JUDGED_DUPLICATE : DS_JUDGED_NEW;
     judged->first_new = known + 1;
+    if (DS_MUTANT("double_fold")) {
+        judged->kind = DS_JUDGED_NEW;
+        judged->first_new = batch->first_seq;
+    }
     return DS_OK;
 }
 
