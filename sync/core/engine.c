@@ -1,5 +1,6 @@
 #include "schema/codec/msgpack.h"
 #include "sync/core/fold.h"
+#include "sync/core/mutant.h"
 #include "sync/core/slot.h"
 #include "sync/core/writer.h"
 
@@ -296,7 +297,7 @@ static enum ds_err suspend_device(struct ds_fold *fold)
 static enum ds_err clamp_seen(struct ds_fold *fold, struct ds_op *op)
 {
     uint64_t kept = 0;
-    if (fold->batch->epoch >= fold->meta->epoch) {
+    if (fold->batch->epoch >= fold->meta->epoch || DS_MUTANT("seen_not_clamped")) {
         return DS_OK;
     }
     DS_TRY(ds_kept_since(fold->txn, fold->batch->epoch, &kept));
