@@ -3,6 +3,7 @@
 #include "schema/codec/msgpack.h"
 #include "schema/codec/record_mp.h"
 #include "schema/rules/steps.h"
+#include "sync/core/mutant.h"
 
 #include <string.h>
 
@@ -39,8 +40,11 @@ static bool is_own(const struct ds_merge_op *op, const struct ds_write *write)
  * distinct writers, so if the latest is own, the other one is the latest foreign one. */
 static bool is_concurrent(const struct ds_merge_op *op, const struct ds_cell *cell)
 {
-    if (cell->latest.position == 0) {
+    if (cell->latest.position == 0 || DS_MUTANT("conflict_ignores_writers")) {
         return false;
+    }
+    if (DS_MUTANT("conflict_ignores_seen")) {
+        return !is_own(op, &cell->latest);
     }
     if (!is_own(op, &cell->latest)) {
         return cell->latest.position > op->seen;
@@ -82,7 +86,7 @@ static void stand(struct one *one, struct ds_field_result *result)
 {
     struct ds_cell *cell = one->cell;
     result->changed = !ds_slice_equal(cell->value, one->value);
-    if (!is_own(one->op, &cell->latest)) {
+    if (!is_own(one->op, &cell->latest) && !DS_MUTANT("lose_second_writer")) {
         cell->other = cell->latest;
     }
     if (cell->other.position != 0 && is_own(one->op, &cell->other)) {
@@ -156,7 +160,8 @@ static enum ds_err merge_worst(struct one *one, struct ds_field_result *result)
     }
     struct ds_slice gravest = cell->siblings[0].value;
     for (size_t i = 1; i < cell->sibling_count; i++) {
-        if (gravity_of(one, cell->siblings[i].value) > gravity_of(one, gravest)) {
+        if (gravity_of(one, cell->siblings[i].value) > gravity_of(one, gravest) ||
+            DS_MUTANT("worst_takes_latest")) {
             gravest = cell->siblings[i].value;
         }
     }
