@@ -1,6 +1,7 @@
 #include "handheld-sdk/src/own.h"
 
 #include "schema/codec/record_mp.h"
+#include "sync/core/mutant.h"
 
 #include <string.h>
 
@@ -325,7 +326,7 @@ static enum ds_err append(struct ds_handheld *h, struct ds_txn *txn, struct ds_o
     }
     op->order = writer->next_order;
     op->life = writer->life;
-    op->seq = writer->seq + 1;
+    op->seq = writer->seq + (DS_MUTANT("reuse_sequence") && writer->seq % 5 == 4 ? 0 : 1);
     op->before = writer->chain;
     op->id = ds_own_next_id(h);
     DS_TRY(ds_own_parse(op, &parsed));
