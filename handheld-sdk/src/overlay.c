@@ -3,6 +3,7 @@
 #include "schema/codec/msgpack.h"
 #include "schema/codec/record_mp.h"
 #include "sync/core/merge.h"
+#include "sync/core/mutant.h"
 
 #include <string.h>
 
@@ -128,7 +129,8 @@ static enum ds_err lay_ops(struct layers *l, struct ds_txn *txn)
             continue;
         }
         DS_TRY(ds_own_load(l->h, txn, order, &op));
-        if (ds_id_equal(&op.entity, &out->row.id) && ds_replica_lies_over(l->h, &out->row, &op)) {
+        if (ds_id_equal(&op.entity, &out->row.id) && ds_replica_lies_over(l->h, &out->row, &op) &&
+            !DS_MUTANT("overlay_forgets_pending")) {
             DS_TRY(lay_op(l, &op));
         }
     }
@@ -173,4 +175,24 @@ enum ds_err ds_overlay_record(struct ds_handheld *h, struct ds_txn *txn, uint8_t
     enum ds_err err =
         ds_record_decode(ds_record_type_by_number(type), overlaid.fields, &h->arena, record, NULL);
     return err == DS_OK ? DS_OK : DS_ERR_INTEGRITY;
+}
+
+enum ds_err ds_overlay_typed_book(struct ds_handheld *h, struct ds_txn *txn,
+                                  const struct ds_id *meter, struct ds_id *book)
+{
+    struct ds_key walk = ds_own_about(meter);
+    memset(book, 0, sizeof(*book));
+    for (;;) {
+        struct ds_own_op op;
+        size_t mark = ds_arena_mark(&h->arena);
+        enum ds_err err = ds_own_next(h, txn, &walk, &op);
+        ds_arena_rewind(&h->arena, mark);
+        if (err != DS_OK) {
+            return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+        }
+        if (op.type == DS_REC_meter && ds_id_equal(&op.entity, &op.id)) {
+            *book = op.subjects[1];
+            return DS_OK;
+        }
+    }
 }
