@@ -4,7 +4,6 @@
 #include "server/call.h"
 #include "server/drafts.h"
 #include "server/people.h"
-#include "server/version.h"
 
 #include <stdlib.h>
 #include <string.h>

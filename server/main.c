@@ -3,7 +3,6 @@
 #include "server/admin.h"
 #include "server/api.h"
 #include "server/outbox.h"
-#include "server/version.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
 /* The OpenAPI document and the page of routes, from the route table and the shapes. */
 #include "server/call.h"
-#include "server/version.h"
 
 #include <string.h>
 
