@@ -576,7 +576,10 @@ enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *sl
             return DS_ERR_NOMEM;
         }
         DS_TRY(ds_slot_load(fold, &meter, register_kind, period, next));
-        DS_TRY(ds_slot_recompute(fold, next));
+        bool idle = next->count == 0 && next->swap_count == 0 && !next->decided;
+        if (!idle || wants_history(fold, next)) {
+            DS_TRY(ds_slot_recompute(fold, next)); /* An old empty slot shows nothing of others. */
+        }
     }
     ds_arena_rewind(fold->arena, mark);
     return DS_OK;
