@@ -19,7 +19,7 @@ static const uint16_t task_steps[] = {
 
 #define PERIOD(name) (1U << DS_PERIOD_##name)
 static const uint16_t period_steps[] = {
-    [0] = PERIOD(open),
+    [0] = PERIOD(open) | PERIOD(closed),
     [DS_PERIOD_open] = PERIOD(reading_closed),
     [DS_PERIOD_reading_closed] = PERIOD(billed),
     [DS_PERIOD_billed] = PERIOD(closed),

@@ -11,8 +11,8 @@
  * cancelled. Whoever holds it may do it at once (assigned -> done). What is done is never
  * cancelled, only approved or returned for another try; approved and cancelled are ends. */
 bool ds_task_step_ok(int64_t from, int64_t to);
-/* open -> reading_closed -> billed -> closed, one at a time. Reopening needs four eyes: no step
- * here leads back. */
+/* open -> reading_closed -> billed -> closed, one at a time; one that another system has billed may
+ * begin as closed. Reopening needs four eyes: no step here leads back. */
 bool ds_period_step_ok(int64_t from, int64_t to);
 /* active <-> suspended; either may be revoked, all may be wiped; neither of these returns. */
 bool ds_device_step_ok(int64_t from, int64_t to);

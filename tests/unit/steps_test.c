@@ -44,7 +44,7 @@ static void period__it_goes_forward_one_at_a_time_and_never_reopens(void **state
 {
     (void)state;
     /* open reading_closed billed closed */
-    static const char *const rows[] = {"x...", ".x..", "..x.", "...x", "...."};
+    static const char *const rows[] = {"x..x", ".x..", "..x.", "...x", "...."};
     assert_int_equal(ds_enum_last(DS_LIST_period_state) + 1, DS_COUNT(rows));
     check_table(DS_LIST_period_state, ds_period_step_ok, rows);
 }

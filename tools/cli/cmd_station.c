@@ -77,6 +77,7 @@ enum ds_exit ds_cmd_station_show(struct ds_cli *cli)
     if (err == DS_OK) {
         const char *name = NULL;
         json_t *value = NULL;
+        json_object_del(answer, "ok");
         json_object_foreach(answer, name, value)
         {
             char *text = json_dumps(value, JSON_ENCODE_ANY);

@@ -85,6 +85,11 @@ static enum ds_err take_items(struct import *import, const json_t *answer, size_
         if (verdict != NULL) {
             show(import, origin, verdict, words);
         }
+        if (error != NULL && origin->line == 0) {
+            ds_detail_set(detail, "a period cannot be closed: ", words != NULL ? words : error,
+                          NULL);
+            return DS_ERR_CONFLICT;
+        }
         if (error != NULL && !origin->rejected) {
             /* Every draft of this row shares its fate in the count. */
             uint64_t offset = origin->offset;
@@ -157,46 +162,15 @@ static enum ds_err queue(struct import *import, json_t *draft, const struct orig
 
 /* ---- Reading. ---- */
 
-/* The books whose periods a history closes. */
-static enum ds_err note_book(struct import *import)
-{
-    const char *hex = json_string_value(
-        json_object_get(json_object_get(import->planned.drafts[0], "fields"), "meter"));
-    struct ds_id meter_id;
-    struct ds_meter *meter = ds_arena_alloc(&import->plan.arena, sizeof(*meter));
-    if (meter == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    DS_TRY(ds_id_parse(ds_slice_of_text(hex), &meter_id));
-    DS_TRY(import->options->port.load(import->options->port.context, DS_REC_meter, &meter_id,
-                                      &import->plan.arena, meter));
-    for (size_t i = 0; i < import->book_count; i++) {
-        if (ds_id_equal(&import->books[i], &meter->book)) {
-            return DS_OK;
-        }
-    }
-    if (!DS_HAS(meter, meter, book)) {
-        return DS_OK;
-    }
-    if (import->book_count == DS_IMPORT_BOOKS_MAX) {
-        return DS_ERR_LIMIT;
-    }
-    import->books[import->book_count++] = meter->book;
-    return DS_OK;
-}
-
 static enum ds_err plan_one(struct import *import, const struct ds_slice *cells, size_t count,
                             const struct origin *origin, struct ds_detail *detail)
 {
     struct ds_planned *planned = &import->planned;
-    bool history = import->options->kind->shape == DS_KIND_HISTORY;
     DS_TRY(ds_plan_row(&import->plan, cells, count, origin->line, planned));
     if (planned->bad) {
         DS_TRY(reject(import, origin, planned->column, planned->why.text, detail));
     }
-    if (history && planned->count > 0) {
-        DS_TRY(note_book(import));
-    }
+    bool history = import->options->kind->shape == DS_KIND_HISTORY;
     import->result->loaded += history ? planned->count : (size_t)(planned->count > 0);
     enum ds_err err = DS_OK;
     for (size_t i = 0; i < planned->count; i++) {
@@ -294,23 +268,79 @@ static enum ds_err read_features(struct import *import, struct ds_detail *detail
     }
 }
 
-/* A history's periods were billed by somebody else: they are closed here. */
-static enum ds_err close_periods(struct import *import, struct ds_detail *detail)
+/* ---- History. ---- */
+
+/* The book of the meter that a row is about. */
+static enum ds_err note_book(struct import *import, const struct ds_slice *cells)
+{
+    struct ds_planned *planned = &import->planned;
+    struct ds_meter *meter = NULL;
+    struct ds_id id;
+    ds_arena_reset(&import->plan.arena);
+    meter = ds_arena_alloc(&import->plan.arena, sizeof(*meter));
+    if (meter == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    planned->bad = false;
+    enum ds_err err = ds_plan_meter(&import->plan, cells, &id, meter, planned);
+    if (err == DS_ERR_SCHEMA || (err == DS_OK && !DS_HAS(meter, meter, book))) {
+        return DS_OK; /* The second walk says so. */
+    }
+    DS_TRY(err);
+    for (size_t i = 0; i < import->book_count; i++) {
+        if (ds_id_equal(&import->books[i], &meter->book)) {
+            return DS_OK;
+        }
+    }
+    if (import->book_count == DS_IMPORT_BOOKS_MAX) {
+        return DS_ERR_LIMIT;
+    }
+    import->books[import->book_count++] = meter->book;
+    return DS_OK;
+}
+
+static enum ds_err queue_period(struct import *import, const struct ds_id *book, int32_t period,
+                                struct ds_detail *detail)
 {
     struct origin origin = {.line = 0};
+    struct ds_planned *planned = &import->planned;
+    planned->count = 0;
+    ds_arena_reset(&import->plan.arena);
+    DS_TRY(ds_close_period(&import->options->port, &import->plan.arena, book, period, planned));
+    if (planned->count == 0) {
+        return DS_OK;
+    }
+    planned->count = 0;
+    return queue(import, planned->drafts[0], &origin, detail);
+}
+
+/* A first walk over a history: its periods were judged and billed by somebody else. They are closed
+ * before their readings come, so that these are taken as history and not as work of today. */
+static enum ds_err close_periods(struct import *import, struct ds_detail *detail)
+{
+    struct ds_rows_options rows = {import->mapping.encoding, import->mapping.delimiter};
+    DS_TRY(take_header(import, detail));
+    for (;;) {
+        enum ds_err err = ds_rows_next(import->rows, &import->row);
+        if (err == DS_ERR_NOT_FOUND) {
+            break;
+        }
+        DS_TRY(err);
+        if (!import->row.bad && import->row.count == import->plan.width) {
+            DS_TRY(note_book(import, import->row.cells));
+        }
+    }
     for (size_t i = 0; i < import->plan.count; i++) {
         const struct ds_target *target = &import->plan.columns[i].target;
         for (size_t k = 0; target->use == DS_TARGET_INDEX && k < import->book_count; k++) {
-            struct ds_planned *planned = &import->planned;
-            planned->count = 0;
-            DS_TRY(ds_close_period(&import->options->port, &import->plan.arena, &import->books[k],
-                                   target->period, planned));
-            for (size_t n = 0; n < planned->count; n++) {
-                DS_TRY(queue(import, planned->drafts[n], &origin, detail));
-            }
-            planned->count = 0;
+            DS_TRY(queue_period(import, &import->books[k], target->period, detail));
         }
     }
+    DS_TRY(flush(import, detail));
+    ds_rows_close(import->rows);
+    import->rows = NULL;
+    DS_TRY(ds_rows_open(import->options->path, &rows, &import->rows, detail));
+    import->bad.rows = import->rows;
     return DS_OK;
 }
 
@@ -336,9 +366,10 @@ static enum ds_err open_all(struct import *import, struct ds_detail *detail)
 static enum ds_err run(struct import *import, struct ds_detail *detail)
 {
     DS_TRY(open_all(import, detail));
+    if (import->options->kind->shape == DS_KIND_HISTORY) {
+        DS_TRY(close_periods(import, detail));
+    }
     DS_TRY(import->features != NULL ? read_features(import, detail) : read_rows(import, detail));
-    DS_TRY(flush(import, detail));
-    DS_TRY(close_periods(import, detail));
     DS_TRY(flush(import, detail));
     memcpy(import->result->bad_path, import->bad.path, sizeof(import->result->bad_path));
     if (import->bad.count == 0) {

@@ -8,7 +8,8 @@
  * none if it is there already or beyond. */
 DS_NODISCARD enum ds_err ds_step_period(const struct ds_station_port *port, struct ds_arena *arena,
                                         const struct ds_period *to, struct ds_planned *planned);
-/* The same to closed. */
+/* A period that begins as closed, for another system has billed it; one that there is already is
+ * left alone: it lives here. */
 DS_NODISCARD enum ds_err ds_close_period(const struct ds_station_port *port, struct ds_arena *arena,
                                          const struct ds_id *book, int32_t period,
                                          struct ds_planned *planned);
