@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The TLS proxy as `doorstep station proxy` writes it, in front of a real server: right pin, wrong
-# pin (B11), a body that drips in, lengths that two parsers may read in two ways (B15).
+# pin (B11), a portal's page (B10), a body that drips in, lengths that two parsers may read in two
+# ways (B15).
 # Usage: proxy_test.sh (needs haproxy, openssl, curl; DS_BIN is the folder of the programs)
 set -eu
 bin=${DS_BIN:?the folder of the programs}
@@ -95,6 +96,49 @@ wrong=$(printf 'another key' | openssl dgst -sha256 -binary | base64)
 code=0
 curl -sk -o body.out --pinnedpubkey "sha256//$wrong" "https://localhost:$tls/healthz" || code=$?
 equal 'curl with a wrong pin' 90 "$code"
+
+# A handheld by the same pins: right, wrong (B11), and a portal that holds the right key but answers
+# with a page of its own (B10).
+export DOORSTEP_PIN=246810
+printf 'a long password\n' >password
+"$bin/doorstep" user add st --name boss --role supervisor,admin,reader --password-file password \
+    >user.log
+# code_for ARGUMENTS...: the text of an enrolment code.
+code_for() {
+    "$bin/doorstep" device code st --worker boss "$@" | grep -o 'DS1:[A-Za-z0-9_-]*' | head -n 1
+}
+# handheld STORE COMMAND ARGUMENTS...: its exit code.
+handheld() {
+    local store=$1 status=0
+    shift
+    "$bin/doorstep" handheld "$@" --store "$store" >"$store.log" 2>&1 || status=$?
+    echo "$status"
+}
+equal 'enrolment by the right pin' 0 "$(handheld one enrol "$(code_for)")"
+equal 'sync by the right pin' 0 "$(handheld one sync)"
+equal 'enrolment by a wrong pin' 1 "$(handheld two enrol \
+    "$(code_for --pins "$(printf x | openssl dgst -sha256 -r | cut -c1-64)")")"
+grep -q 'does not match pinned' two.log || fail "a wrong pin is not named: $(cat two.log)"
+portal=$(free_port)
+cat >portal.cfg <<END
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 20s
+    timeout server 20s
+frontend portal
+    bind 127.0.0.1:$portal ssl crt $work/st/tls/server.pem
+    http-request return status 200 content-type text/html string "<html>log in</html>"
+END
+haproxy -db -f portal.cfg >portal.log 2>&1 &
+pids="$pids $!"
+is_portal() {
+    curl -sk --max-time 5 -o body.out "https://localhost:$portal/"
+}
+until_true 20 is_portal || fail "no portal: $(cat portal.log)"
+equal 'enrolment at a portal' 5 "$(handheld three enrol \
+    "$(code_for --url "https://localhost:$portal")")"
+equal 'sync after all that' 0 "$(handheld one sync)"
 
 # B15 and F3, raw. raw FORMAT SECONDS: the status line of what comes.
 raw() {
