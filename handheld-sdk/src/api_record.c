@@ -211,7 +211,8 @@ static void tell_finding(const struct ds_finding *finding, struct ds_handheld_fi
     (void)ds_builder_text(&inputs);
 }
 
-/* The draft competes as if it had been recorded now: what concerns it, or the slot it would fill. */
+/* The draft competes as if it had been recorded now. Told is what concerns it, or the slot that it
+ * would fill. */
 static enum ds_err check(struct ds_handheld *h, struct ds_txn *txn,
                          const struct ds_handheld_reading *draft, struct ds_handheld_finding *out,
                          size_t *count, struct ds_detail *detail)

@@ -1,7 +1,7 @@
 /* Customer keys on the handheld, and the personal fields that they open and seal.
  *
- * Keys come wrapped with the rows and are kept under the vault's records key. For a customer without
- * a key one is made here and told to the server with the next exchange. */
+ * Keys come wrapped with the rows and are kept under the vault's records key. For a customer
+ * without a key one is made here and told to the server with the next exchange. */
 #ifndef DS_HANDHELD_SDK_SRC_CUSTOMER_H
 #define DS_HANDHELD_SDK_SRC_CUSTOMER_H
 
@@ -22,7 +22,8 @@ DS_NODISCARD enum ds_err ds_customer_sent(struct ds_handheld *h, struct ds_txn *
 DS_NODISCARD enum ds_err ds_customer_text(struct ds_handheld *h, struct ds_txn *txn,
                                           const struct ds_id *entity, uint8_t tag,
                                           struct ds_slice sealed, const char **text);
-/* Seal a clear text for an entity's field (a key is made if there is none); *sealed in the arena. */
+/* Seal a clear text for an entity's field; a key is made if there is none. *sealed is in the
+ * arena. */
 DS_NODISCARD enum ds_err ds_customer_hide(struct ds_handheld *h, struct ds_txn *txn,
                                           const struct ds_id *entity, uint8_t tag,
                                           struct ds_slice clear, struct ds_slice *sealed);

@@ -91,9 +91,10 @@ static enum ds_err find_period(struct ds_handheld *h, struct ds_txn *txn,
             ds_detail_set(detail, "meter: not in the replica, and no period is given", NULL);
         }
         DS_TRY(err);
-        if (DS_HAS(&meter, meter, book)) {
-            DS_TRY(ds_book_period_of(h, txn, &meter.book, &found));
+        if (!DS_HAS(&meter, meter, book)) {
+            DS_TRY(ds_overlay_typed_book(h, txn, meter_id, &meter.book));
         }
+        DS_TRY(ds_book_period_of(h, txn, &meter.book, &found));
     }
     if (found.period == 0) {
         ds_detail_set(detail, "period: not given, and the meter's book has none", NULL);

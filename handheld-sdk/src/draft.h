@@ -1,8 +1,8 @@
 /* From what a caller filled in to an op: checked, completed, encoded.
  *
- * A draft becomes a record struct of the schema, is validated like any other, and is then committed
- * by own.h in the caller's transaction. A photo's bytes go into the vault in the same transaction, so
- * a record never names a photo that is not there. */
+ * A draft becomes a record struct of the schema, is validated like any other, and is then
+ * committed by own.h in the caller's transaction. A photo's bytes go into the vault in the same
+ * transaction, so a record never names a photo that is not there. */
 #ifndef DS_HANDHELD_SDK_SRC_DRAFT_H
 #define DS_HANDHELD_SDK_SRC_DRAFT_H
 

@@ -1,8 +1,8 @@
 /* Finding a meter by number, account, address or nearness.
  *
- * The one idea: names of meters are short and few (20,000 at most), so the first search after a pull
- * reads them once into memory, in clear only while the vault is open, and every search is a walk
- * over that. It is thrown away with the lock, a pull, or an edit of what it holds. */
+ * The one idea: names of meters are short and few (20,000 at most), so the first search after a
+ * pull reads them once into memory, in clear only while the vault is open, and every search is a
+ * walk over that. It is thrown away with the lock, a pull, or an edit of what it holds. */
 #ifndef DS_HANDHELD_SDK_SRC_FINDER_H
 #define DS_HANDHELD_SDK_SRC_FINDER_H
 

@@ -1,9 +1,9 @@
 /* The handle: everything that one open store needs, and how its modules reach each other.
  *
  * Modules take the handle and, where they touch the store, the caller's transaction. Every write
- * goes through ds_hand_begin() and ds_hand_end(), which put the structs in memory back as they were
- * if the transaction does not become durable: memory never runs ahead of the store.
- * Order of the modules: ports, vault, self -> own, outbound (what was recorded) -> replica (what was
+ * goes through ds_hand_begin() and ds_hand_end(), which put the structs in memory back as they
+ * were if the transaction does not become durable: memory never runs ahead of the store. Order of
+ * the modules: ports, vault, self -> own, outbound (what was recorded) -> replica (what was
  * pulled) -> overlay, place, capture, finder (what the worker sees) -> talk (the exchange). */
 #ifndef DS_HANDHELD_SDK_SRC_HANDHELD_H
 #define DS_HANDHELD_SDK_SRC_HANDHELD_H

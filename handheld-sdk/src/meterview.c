@@ -437,7 +437,17 @@ static enum ds_err load_meter(struct ds_handheld *h, struct ds_txn *txn, struct 
     view->pending += overlaid.pending;
     enum ds_err err = ds_record_decode(ds_record_type_by_number(DS_REC_meter), overlaid.fields,
                                        &h->arena, &view->meter, NULL);
-    return err == DS_OK ? DS_OK : DS_ERR_INTEGRITY;
+    if (err != DS_OK) {
+        return DS_ERR_INTEGRITY;
+    }
+    if (!view->meter_held) {
+        struct ds_id book;
+        DS_TRY(ds_overlay_typed_book(h, txn, &view->id, &book));
+        if (!ds_id_is_none(&book)) {
+            DS_SET(&view->meter, meter, book, book);
+        }
+    }
+    return DS_OK;
 }
 
 enum ds_err ds_meterview_load(struct ds_handheld *h, struct ds_txn *txn, const struct ds_id *meter,

@@ -1,8 +1,8 @@
 /* One meter with everything around it: what a screen shows of it and what the rules need.
  *
- * Gathers the overlaid meter, premises and account, the slot of a period with its past, own readings
- * that lie over it, and own swaps and visits of that period. The rules that run on it are the
- * server's. Everything lives in the handle's arena. */
+ * Gathers the overlaid meter, premises and account, the slot of a period with its past, own
+ * readings that lie over it, and own swaps and visits of that period. The rules that run on it are
+ * the server's. Everything lives in the handle's arena. */
 #ifndef DS_HANDHELD_SDK_SRC_METERVIEW_H
 #define DS_HANDHELD_SDK_SRC_METERVIEW_H
 

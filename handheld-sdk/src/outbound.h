@@ -1,8 +1,8 @@
 /* From ops to batches: cut once, sent as the same bytes until acknowledged, kept for the backup
  * window.
  *
- * A batch's record holds its header and signature; its ops stand in their own table, so what is sent
- * is put together again, byte for byte. All below writer.cut_order is cut, all below
+ * A batch's record holds its header and signature; its ops stand in their own table, so what is
+ * sent is put together again, byte for byte. All below writer.cut_order is cut, all below
  * writer.acked_order is under a signed receipt. */
 #ifndef DS_HANDHELD_SDK_SRC_OUTBOUND_H
 #define DS_HANDHELD_SDK_SRC_OUTBOUND_H
@@ -61,7 +61,8 @@ DS_NODISCARD enum ds_err ds_outbound_ack(struct ds_handheld *h, struct ds_txn *t
 /* The server was restored: what it had taken after kept_size waits again. */
 DS_NODISCARD enum ds_err ds_outbound_unack(struct ds_handheld *h, struct ds_txn *txn,
                                            uint64_t kept_size);
-/* Drop acknowledged batches and receipts older than the backup window whose ops lie over nothing. */
+/* Drop acknowledged batches older than the backup window whose ops lie over nothing, and receipts
+ * of that age. */
 DS_NODISCARD enum ds_err ds_outbound_prune(struct ds_handheld *h, struct ds_txn *txn,
                                            int64_t server_ms);
 /* Take back the ops of an own batch that this store had forgotten (it was restored from a backup).

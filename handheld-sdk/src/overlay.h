@@ -20,5 +20,9 @@ DS_NODISCARD enum ds_err ds_overlay(struct ds_handheld *h, struct ds_txn *txn, u
 /* The same, decoded; pending (optional) is added to. */
 DS_NODISCARD enum ds_err ds_overlay_record(struct ds_handheld *h, struct ds_txn *txn, uint8_t type,
                                            const struct ds_id *id, void *record, uint32_t *pending);
+/* The book that a meter typed here was given. The book is the office's to say, so the overlay shows
+ * it as none; whoever typed it walks it with that book nevertheless. None: no such meter. */
+DS_NODISCARD enum ds_err ds_overlay_typed_book(struct ds_handheld *h, struct ds_txn *txn,
+                                               const struct ds_id *meter, struct ds_id *book);
 
 #endif

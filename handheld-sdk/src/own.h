@@ -1,8 +1,8 @@
 /* Own ops: what was recorded here, in order, over all lives of the store.
  *
- * An op's order counts up over the store's whole life; sequences count per life (incarnation). An op
- * is written once, with its sealed copy in the outbox, in the caller's transaction; later only the
- * position at which the server folded it is filled in. Links lead from what an op is about (an
+ * An op's order counts up over the store's whole life; sequences count per life (incarnation). An
+ * op is written once, with its sealed copy in the outbox, in the caller's transaction; later only
+ * the position at which the server folded it is filled in. Links lead from what an op is about (an
  * entity, a meter) to the op. */
 #ifndef DS_HANDHELD_SDK_SRC_OWN_H
 #define DS_HANDHELD_SDK_SRC_OWN_H

@@ -2,15 +2,18 @@
 
 #include <string.h>
 
+/* Still of this book? A typed one was given it by whoever typed it. */
 static enum ds_err is_active(struct ds_handheld *h, struct ds_txn *txn, const struct ds_id *id,
-                             const struct ds_id *book, bool *active)
+                             const struct ds_book_walk *walk, bool *active)
 {
     struct ds_meter meter;
     size_t mark = ds_arena_mark(&h->arena);
     enum ds_err err = ds_overlay_record(h, txn, DS_REC_meter, id, &meter, NULL);
     ds_arena_rewind(&h->arena, mark);
-    *active = err == DS_OK && DS_HAS(&meter, meter, book) && ds_id_equal(&meter.book, book) &&
-              DS_GET(&meter, meter, state, DS_METER_active) == DS_METER_active;
+    bool here =
+        walk->typed || (DS_HAS(&meter, meter, book) && ds_id_equal(&meter.book, &walk->book));
+    *active =
+        err == DS_OK && here && DS_GET(&meter, meter, state, DS_METER_active) == DS_METER_active;
     return err == DS_ERR_NOT_FOUND ? DS_OK : err;
 }
 
@@ -58,7 +61,7 @@ enum ds_err ds_book_walk_next(struct ds_handheld *h, struct ds_txn *txn, struct 
             continue;
         }
         DS_TRY(err);
-        DS_TRY(is_active(h, txn, meter, &walk->book, &active));
+        DS_TRY(is_active(h, txn, meter, walk, &active));
         if (active) {
             return DS_OK;
         }

@@ -1,10 +1,10 @@
 /* What was pulled: rows by scope, exactly as the server showed them.
  *
- * A row is kept once with its as_of, the snapshot at which the server read it, and a list of the held
- * scopes that contain it; per scope the row's addition to the scope's digest is kept, so the digest
- * moves with each row and is compared at each complete cursor. A scope whose digest differs is
- * fetched anew under a new generation; rows that the new fetch did not bring leave with it. A row
- * that no held scope contains goes, unless own ops still lie over it. */
+ * A row is kept once with its as_of, the snapshot at which the server read it, and a list of the
+ * held scopes that contain it; per scope the row's addition to the scope's digest is kept, so the
+ * digest moves with each row and is compared at each complete cursor. A scope whose digest differs
+ * is fetched anew under a new generation; rows that the new fetch did not bring leave with it. A
+ * row that no held scope contains goes, unless own ops still lie over it. */
 #ifndef DS_HANDHELD_SDK_SRC_REPLICA_H
 #define DS_HANDHELD_SDK_SRC_REPLICA_H
 

@@ -1,8 +1,8 @@
 /* Who this handheld is, where its writing stands, and what the server last said.
  *
  * Three small records in the device compartment, so that sealed work can be delivered while the
- * vault is locked. Everything that changes with a commit (own sequence, chain) is stored in the same
- * transaction as the op. Structs are plain data; loading and storing is all there is here. */
+ * vault is locked. Everything that changes with a commit (own sequence, chain) is stored in the
+ * same transaction as the op. Structs are plain data; loading and storing is all there is here. */
 #ifndef DS_HANDHELD_SDK_SRC_SELF_H
 #define DS_HANDHELD_SDK_SRC_SELF_H
 

@@ -1,8 +1,9 @@
 /* Carrying bytes: the caller's transport, or libcurl.
  *
- * One POST to the enrolled server. With pins TLS is checked against them alone, so neither an expired
- * certificate nor a clock at 1970 stops anyone, and a wrong key stops everyone. Plain HTTP goes to
- * loopback only; no redirects; the answer's size is bounded. The handle's lock is not held. */
+ * One POST to the enrolled server. With pins TLS is checked against them alone, so neither an
+ * expired certificate nor a clock at 1970 stops anyone, and a wrong key stops everyone. Plain HTTP
+ * goes to loopback only; no redirects; the answer's size is bounded. The handle's lock is not
+ * held. */
 #ifndef DS_HANDHELD_SDK_SRC_TRANSPORT_H
 #define DS_HANDHELD_SDK_SRC_TRANSPORT_H
 
