@@ -1,9 +1,8 @@
 /* Scenarios and the truth that follows from their tables, with the sample day itself. */
-#include "tools/cli/truth.h"
-
 #include "schema/base/text.h"
 #include "sync/core/tables.h"
 #include "tests/support/test.h"
+#include "tools/cli/truth.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +45,33 @@ static void the_sample_day__loads_whole(void **state)
     assert_int_equal(day->handhelds[8].sync_count, 3);
     assert_int_equal(day->handhelds[8].restore_ms - day->handhelds[8].backup_ms, 220 * 60000);
     assert_int_equal(day->handhelds[10].clock_offset_ms, 172800000);
+    ds_scenario_free(day);
+}
+
+/* What was committed on a storage that is then put back, and never sent, is lost with it. */
+static void the_sample_day__sends_everything_before_a_handheld_goes_back_in_time(void **state)
+{
+    (void)state;
+    struct ds_scenario *day = NULL;
+    struct ds_detail detail = {""};
+    size_t looked_at = 0;
+    assert_int_equal(ds_scenario_load(DAY, 480, &day, &detail), DS_OK);
+    for (size_t i = 0; i < day->handheld_count; i++) {
+        const struct ds_scenario_handheld *handheld = &day->handhelds[i];
+        int64_t sent_ms = 0;
+        for (size_t k = 0; k < handheld->sync_count; k++) {
+            bool before = handheld->syncs_ms[k] < handheld->restore_ms;
+            sent_ms = before ? handheld->syncs_ms[k] : sent_ms;
+        }
+        for (size_t k = 0; handheld->restore_ms != 0 && k < day->act_count; k++) {
+            const struct ds_act *act = &day->acts[k];
+            bool his = strcmp(act->worker, handheld->worker) == 0;
+            bool lost = act->instant_ms >= sent_ms && act->instant_ms < handheld->restore_ms;
+            looked_at += his ? 1 : 0;
+            assert_false(his && lost);
+        }
+    }
+    assert_true(looked_at > 0);
     ds_scenario_free(day);
 }
 
@@ -103,9 +129,8 @@ static void the_choice__is_by_grade_and_then_by_the_claimed_instant(void **state
             char time[16];
             char method[16];
             int photo = 0;
-            assert_int_equal(sscanf(at, "%d,%15[^,],%15[^,],%d,W%d", &index, time, method, &photo,
-                                    &worker),
-                             5);
+            assert_int_equal(
+                sscanf(at, "%d,%15[^,],%15[^,],%d,W%d", &index, time, method, &photo, &worker), 5);
             used += (size_t)snprintf(table + used, sizeof(table) - used,
                                      "read,m,1,%d,2026-01-30T%s+08:00,%s,%d,W%d\n", index, time,
                                      method, photo, worker);
@@ -138,7 +163,8 @@ static void a_wrong_scenario__is_refused_with_its_place(void **state)
     } cases[] = {
         {"[scenario]\nday=2026-01-30\n", "period: not a month"},
         {"[scenario]\nperiod=202601\nday=today\n", "day: not a date"},
-        {"[scenario]\nperiod=202601\nday=2026-01-30\n[weather]\nrain=1\n", "line 5: [weather] rain"},
+        {"[scenario]\nperiod=202601\nday=2026-01-30\n[weather]\nrain=1\n",
+         "line 5: [weather] rain"},
         {"[scenario]\nperiod=202601\nday=2026-01-30\n[handheld.1]\nsync=7:31\n", "line 5"},
         {"[scenario]\nperiod=202601\nday=2026-01-30\n[handheld.1]\nsync=24:00\n", "line 5"},
         {"[scenario]\nperiod=202601\nday=2026-01-30\n[handheld.1]\ncolour=red\n", "no such key"},
@@ -204,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sample_day__loads_whole),
+        cmocka_unit_test(the_sample_day__sends_everything_before_a_handheld_goes_back_in_time),
         cmocka_unit_test(the_sample_day__agrees_with_what_it_expects),
         cmocka_unit_test(the_choice__is_by_grade_and_then_by_the_claimed_instant),
         cmocka_unit_test(a_wrong_scenario__is_refused_with_its_place),

@@ -109,7 +109,7 @@ def handheld_sections():
             text += "# Hears only in the evening that B07 is no longer his.\n"
         if worker == "W09":
             text += "# Is set back to the morning's copy and works on before he syncs again.\n"
-            sync.insert(1, "13:35")
+            sync.insert(1, "13:44")
         text += "sync=%s\n" % ",".join(sync)
         if worker in CLOCK_OFFSET_S:
             text += "clock_offset_s=%d\n" % CLOCK_OFFSET_S[worker]
