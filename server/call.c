@@ -500,7 +500,7 @@ static void put_written(struct ds_call *call, const struct ds_draft *draft,
     ds_put_text(out, "}");
 }
 
-/* A conflict of values waits as an item; a decision over what is not so any more decides nothing. */
+/* A conflict of values waits as an item; a decision over what is so no more decides nothing. */
 static bool nothing_written(uint8_t type, enum ds_verdict_kind verdict)
 {
     return verdict == DS_VERDICT_quarantined || verdict == DS_VERDICT_orphan ||

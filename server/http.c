@@ -412,7 +412,7 @@ void ds_http_stop_streams(struct ds_http *http)
     atomic_store(&http->streams_stop, true);
 }
 
-/* civetweb looks for its stop flag every two seconds, or when a connection comes: here they come. */
+/* civetweb looks for its stop flag every two seconds, or when a connection comes: here one is. */
 static void *nudge(void *context)
 {
     struct ds_http *http = context;

@@ -1,11 +1,11 @@
 /* Decisions: what a supervisor's op does to a slot, a conflict, a proposal or a quarantined op.
  *
  * CASE slot, the candidates are those that the supervisor saw ... RESULT the slot is decided
- * CASE slot, there are new ones since ........................... RESULT nothing, told "new evidence"
+ * CASE slot, there are new ones since ......................... RESULT nothing, told "new evidence"
  * CASE item already resolved .................................... RESULT nothing, told so
- * CASE proposal accepted ........................................ RESULT written as the owner's value
+ * CASE proposal accepted ...................................... RESULT written as the owner's value
  * CASE conflict, keep theirs .................................... RESULT theirs stands
- * CASE quarantine, release ...................................... RESULT folded here and now, with its
+ * CASE quarantine, release ................................ RESULT folded here and now, with its
  *                                                                  own writer and `seen`
  * CASE unknown meter merged into the real one ................... RESULT its readings go over */
 #include "schema/base/text.h"

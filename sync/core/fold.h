@@ -96,7 +96,7 @@ struct ds_scope_list {
     size_t count;
 };
 /* Handhelds hold the slots of a book from this period on: the later but one of its periods, or the
- * month before its only one. 0: the book has none. without: a period to leave out of account, or 0. */
+ * month before its only one. 0: the book has none. without: a period to leave out, or 0. */
 DS_NODISCARD enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id *book,
                                        uint32_t without, uint32_t *period);
 DS_NODISCARD enum ds_err ds_scopes_of_row(struct ds_fold *fold, struct ds_row_state *row,

@@ -140,7 +140,7 @@ static void worst_add(struct one *one, struct ds_field_result *result)
 }
 
 /* CASE 9. At most DS_SIBLINGS_MAX: beyond it the least grave one is dropped (collapsed upwards).
- * CASE 4 holds here, too: a write that comes after an own later one removes what it saw, no more. */
+ * CASE 4 holds here too: a write that comes after an own later one removes only what it saw. */
 static enum ds_err merge_worst(struct one *one, struct ds_field_result *result)
 {
     struct ds_cell *cell = one->cell;

@@ -17,7 +17,7 @@ struct look_op {
     struct ds_id id; /* Header's incarnation, lane, seq. */
 };
 typedef void look_each_op(void *context, const struct look_op *op);
-/* Every op of every batch entry, in journal order, overlaps included. entry_end (optional) is called
+/* Every op of every batch entry, in journal order, overlaps included. entry_end (optional) comes
  * behind each entry that is no batch, or behind the last op of one that is. */
 void look_journal(struct sim *sim, look_each_op *each,
                   void (*entry_end)(void *context, uint64_t position, const struct ds_entry *entry),

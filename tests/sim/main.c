@@ -120,33 +120,31 @@ static void jump_clock(struct sim *sim)
                hand->clock_offset_ms);
 }
 
-static void server_fault(struct sim *sim)
+static void break_server_disk(struct sim *sim)
 {
-    switch (sim_below(sim, 4)) {
-    case 0:
-        server_restart(sim);
-        break;
-    case 1:
-        if (sim->lmdb_dir[0] == '\0') {
-            bool after = sim_chance(sim, 500);
-            ds_store_memory_fail_commit(sim->store, 1 + sim_below(sim, 3), DS_ERR_IO, after);
-            trace_line(&sim->trace, "the server's disk will fail%s", after ? " after" : "");
-        }
-        break;
-    case 2:
-        if (sim->profile.server_restores) {
-            server_backup(sim);
-        }
-        break;
-    default:
-        if (sim->profile.server_restores && sim->server_restores < 3) {
-            server_restore(sim);
-        }
-        break;
+    if (sim->lmdb_dir[0] == '\0') {
+        bool after = sim_chance(sim, 500);
+        ds_store_memory_fail_commit(sim->store, 1 + sim_below(sim, 3), DS_ERR_IO, after);
+        trace_line(&sim->trace, "the server's disk will fail%s", after ? " after" : "");
     }
 }
 
-/* Until somebody declares the restore, the server is asked and must not answer those who know more. */
+static void server_fault(struct sim *sim)
+{
+    if (sim->profile.server_restores && sim_chance(sim, 600)) {
+        if (sim->backup != NULL && sim->server_restores < 3 && sim_chance(sim, 500)) {
+            server_restore(sim);
+        } else {
+            server_backup(sim);
+        }
+    } else if (sim_chance(sim, 500)) {
+        server_restart(sim);
+    } else {
+        break_server_disk(sim);
+    }
+}
+
+/* Until somebody declares the restore, the server must not answer those who know more. */
 static void undeclared_step(struct sim *sim)
 {
     struct sim_hand *hand = hand_any(sim);

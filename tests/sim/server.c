@@ -1,4 +1,4 @@
-/* The server of the simulation: the real shard over a store that can be cut off, copied and lost. */
+/* The simulated server: the real shard over a store that can be cut off, copied and lost. */
 #include "schema/codec/record_mp.h"
 #include "tests/sim/sim.h"
 

@@ -80,7 +80,7 @@ struct ds_scenario {
     size_t act_count;
 };
 
-/* offset_min: the station's time zone. DS_ERR_NOT_FOUND, DS_ERR_SCHEMA, ...: detail names file, line
+/* offset_min: the station's time zone. DS_ERR_NOT_FOUND, DS_ERR_SCHEMA: detail names file, line
  * and what. *scenario is yours. */
 DS_NODISCARD enum ds_err ds_scenario_load(const char *path, int32_t offset_min,
                                           struct ds_scenario **scenario, struct ds_detail *detail);

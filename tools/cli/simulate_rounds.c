@@ -1,7 +1,7 @@
 /* Drawn rounds: N handhelds walk the station's own books for D days, each on its own.
  *
- * Everything drawn comes from the seed and the handheld's number; clocks are the machine's. A server
- * that goes away meanwhile is called again until it is back, so that tests may kill it. */
+ * Everything drawn comes from the seed and the handheld's number; clocks are the machine's. A
+ * server that goes away meanwhile is called again until it is back, so that tests may kill it. */
 #include "schema/base/text.h"
 #include "sync/crypto/crypto.h"
 #include "tools/cli/simulate.h"
