@@ -58,7 +58,8 @@ static struct outcome call_table(const struct ds_cli_command *commands, size_t c
                                  const char *line)
 {
     char words[512];
-    char *argv[32] = {"doorstep"};
+    char program[] = "doorstep";
+    char *argv[32] = {program};
     int argc = 1;
     struct outcome got = {DS_EXIT_OK, NULL, NULL};
     size_t out_size = 0;
@@ -211,11 +212,12 @@ static void help__says_usage_options_and_the_rest(void **state)
 static void too_many_arguments__are_refused(void **state)
 {
     (void)state;
+    char word[] = "use";
     char *argv[DS_CLI_ARGUMENTS_MAX + 1];
     char *out = NULL;
     size_t size = 0;
     for (int i = 0; i <= DS_CLI_ARGUMENTS_MAX; i++) {
-        argv[i] = "use";
+        argv[i] = word;
     }
     for (int argc = DS_CLI_ARGUMENTS_MAX; argc <= DS_CLI_ARGUMENTS_MAX + 1; argc++) {
         FILE *to = open_memstream(&out, &size);
@@ -244,7 +246,9 @@ static void errors__have_the_exit_codes_that_are_promised(void **state)
 static void environment__is_read_by_whole_names(void **state)
 {
     (void)state;
-    char *const environment[] = {"DOORSTEP_PINS=no", "DOORSTEP_PIN=1234=5", NULL};
+    char other[] = "DOORSTEP_PINS=no";
+    char pin[] = "DOORSTEP_PIN=1234=5";
+    char *const environment[] = {other, pin, NULL};
     struct ds_cli cli = {.environment = environment};
     assert_string_equal(ds_cli_environment(&cli, "DOORSTEP_PIN"), "1234=5");
     assert_null(ds_cli_environment(&cli, "DOORSTEP_PI"));
