@@ -1,11 +1,10 @@
 /* Read one book: enrol, pull, walk, ask the rules, record, hand in.
  *
- * Usage: DOORSTEP_PIN=... example_read_one_book FOLDER BOOK [CODE]
+ * Usage: example_read_one_book FOLDER BOOK [CODE], the PIN on standard input.
  * Compiled by the build against the public header alone. */
 #include "doorstep.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A callback may not call back into the handle, so it only takes notes. */
@@ -108,11 +107,12 @@ int main(int argc, char **argv)
     struct ds_handheld_options options;
     struct ds_handheld_detail detail = {""};
     struct ds_handheld *handle;
-    const char *pin = getenv("DOORSTEP_PIN");
-    if (argc < 3 || pin == NULL) {
-        fprintf(stderr, "usage: DOORSTEP_PIN=... %s FOLDER BOOK [CODE]\n", argv[0]);
+    char pin[DS_HANDHELD_PIN_MAX + 2] = "";
+    if (argc < 3 || fgets(pin, sizeof(pin), stdin) == NULL) {
+        fprintf(stderr, "usage: %s FOLDER BOOK [CODE] <PIN\n", argv[0]);
         return 2;
     }
+    pin[strcspn(pin, "\n")] = '\0';
     memset(&options, 0, sizeof(options));
     options.dir = argv[1];
     int error = ds_handheld_open(&options, pin, &handle, &detail);

@@ -221,33 +221,42 @@ static enum ds_err write_out(write_piece *write, void *context, const struct ds_
     return (enum ds_err)write(context, bytes.data, bytes.size);
 }
 
+static enum ds_err export_one(struct ds_handheld *h, struct ds_txn *txn,
+                              struct ds_sealed_list *list, write_piece *write, void *context)
+{
+    struct ds_builder piece;
+    DS_TRY(ds_ask_sealed(h, txn, &h->arena, list));
+    if (list->count == 0) {
+        return DS_ERR_INTEGRITY;
+    }
+    size_t size = list->sealed[0].size + 8;
+    ds_builder_init(&piece, ds_arena_room(&h->arena, size), size);
+    if (piece.data == NULL) {
+        return DS_ERR_LIMIT;
+    }
+    ds_mp_put_bin(&piece, list->sealed[0]);
+    list->from = list->numbers[0] + 1;
+    return write_out(write, context, &piece);
+}
+
 static enum ds_err export_items(struct ds_handheld *h, struct ds_txn *txn, uint64_t count,
                                 write_piece *write, void *context)
 {
     uint8_t head[16];
     struct ds_builder piece;
-    uint64_t from = 0;
+    struct ds_sealed_list *list = ds_arena_alloc(&h->arena, sizeof(*list));
+    if (list == NULL) {
+        return DS_ERR_LIMIT;
+    }
+    list->table = DS_KEPT_OUTBOX;
+    list->max = 1;
     ds_builder_init(&piece, head, sizeof(head));
     ds_put_text(&piece, "DSB1");
     ds_mp_put_array(&piece, (uint32_t)count);
     DS_TRY(write_out(write, context, &piece));
     for (uint64_t i = 0; i < count; i++) {
-        struct ds_slice sealed;
-        size_t one = 1;
         size_t mark = ds_arena_mark(&h->arena);
-        uint64_t number;
-        DS_TRY(ds_ask_sealed(h, txn, DS_KEPT_OUTBOX, from, &h->arena, &sealed, &number, &one));
-        if (one == 0) {
-            return DS_ERR_INTEGRITY;
-        }
-        from = number + 1;
-        size_t size = sealed.size + 8;
-        ds_builder_init(&piece, ds_arena_room(&h->arena, size), size);
-        if (piece.data == NULL) {
-            return DS_ERR_LIMIT;
-        }
-        ds_mp_put_bin(&piece, sealed);
-        DS_TRY(write_out(write, context, &piece));
+        DS_TRY(export_one(h, txn, list, write, context));
         ds_arena_rewind(&h->arena, mark);
     }
     return DS_OK;

@@ -61,13 +61,13 @@ static bool is_held(const struct ds_handheld *h, const struct ds_id *book)
 static enum ds_err fill_book(struct ds_handheld *h, struct ds_txn *txn, const struct ds_id *id,
                              const struct ds_book *record, struct ds_handheld_book *book)
 {
-    static const struct ds_slice NONE;
+    static const struct ds_slice none;
     struct ds_book_period period;
     DS_TRY(ds_book_period_of(h, txn, id, &period));
     memset(book, 0, sizeof(*book));
     book->id = ds_id_to_public(id);
-    book->number = text_of(h, DS_GET(record, book, number, NONE));
-    book->name = text_of(h, DS_GET(record, book, name, NONE));
+    book->number = text_of(h, DS_GET(record, book, number, none));
+    book->name = text_of(h, DS_GET(record, book, name, none));
     book->period = period.period;
     book->period_state = period.state;
     book->due_day = period.due_day;
@@ -249,13 +249,13 @@ int ds_handheld_meter_by_number(struct ds_handheld *h, const char *manufacturer,
 static enum ds_err fill_task(struct ds_handheld *h, struct ds_txn *txn, const struct ds_id *id,
                              struct ds_handheld_task *task)
 {
-    static const struct ds_id NO_ID;
-    static const struct ds_slice NONE;
+    static const struct ds_id no_id;
+    static const struct ds_slice none;
     struct ds_task record;
     memset(task, 0, sizeof(*task));
     DS_TRY(ds_overlay_record(h, txn, DS_REC_task, id, &record, &task->pending));
-    struct ds_id meter = DS_GET(&record, task, meter, NO_ID);
-    struct ds_id premises = DS_GET(&record, task, premises, NO_ID);
+    struct ds_id meter = DS_GET(&record, task, meter, no_id);
+    struct ds_id premises = DS_GET(&record, task, premises, no_id);
     task->id = ds_id_to_public(id);
     task->meter = ds_id_to_public(&meter);
     task->premises = ds_id_to_public(&premises);
@@ -264,7 +264,7 @@ static enum ds_err fill_task(struct ds_handheld *h, struct ds_txn *txn, const st
     task->priority = (int)DS_GET(&record, task, priority, 0);
     task->due_ms = DS_GET(&record, task, due_ms, 0);
     task->period = (int32_t)DS_GET(&record, task, period, 0);
-    task->reason = text_of(h, DS_GET(&record, task, reason, NONE));
+    task->reason = text_of(h, DS_GET(&record, task, reason, none));
     return DS_OK;
 }
 

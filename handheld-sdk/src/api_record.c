@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const struct ds_id NO_ID;
+static const struct ds_id no_id;
 
 /* Begin: lock, open vault, transaction. */
 static enum ds_err begin(struct ds_handheld *h, struct ds_txn **txn)
@@ -40,7 +40,7 @@ int ds_handheld_record_reading(struct ds_handheld *h, const struct ds_handheld_r
     err = ds_draft_reading(h, txn, reading, &record, ds_detail_of(detail));
     err = err != DS_OK ? err : ds_draft_photo(h, txn, &reading->photo);
     err = err != DS_OK ? err
-                       : ds_draft_commit(h, txn, DS_REC_reading, &NO_ID, &record, &made,
+                       : ds_draft_commit(h, txn, DS_REC_reading, &no_id, &record, &made,
                                          ds_detail_of(detail));
     tell_op(err, &made, op);
     return end(h, txn, err);
@@ -60,7 +60,7 @@ int ds_handheld_record_visit(struct ds_handheld *h, const struct ds_handheld_vis
     err = err != DS_OK ? err : ds_draft_photo(h, txn, &visit->photo);
     err = err != DS_OK
               ? err
-              : ds_draft_commit(h, txn, DS_REC_visit, &NO_ID, &record, &made, ds_detail_of(detail));
+              : ds_draft_commit(h, txn, DS_REC_visit, &no_id, &record, &made, ds_detail_of(detail));
     tell_op(err, &made, op);
     return end(h, txn, err);
 }
@@ -79,7 +79,7 @@ int ds_handheld_record_swap(struct ds_handheld *h, const struct ds_handheld_swap
     err = err != DS_OK ? err : ds_draft_photo(h, txn, &swap->photo);
     err = err != DS_OK
               ? err
-              : ds_draft_commit(h, txn, DS_REC_swap, &NO_ID, &record, &made, ds_detail_of(detail));
+              : ds_draft_commit(h, txn, DS_REC_swap, &no_id, &record, &made, ds_detail_of(detail));
     tell_op(err, &made, op);
     return end(h, txn, err);
 }
@@ -121,7 +121,7 @@ int ds_handheld_record_meter(struct ds_handheld *h, const struct ds_handheld_new
         return (int)err;
     }
     fill_meter(draft, &record);
-    err = ds_draft_commit(h, txn, DS_REC_meter, &NO_ID, &record, &made, ds_detail_of(detail));
+    err = ds_draft_commit(h, txn, DS_REC_meter, &no_id, &record, &made, ds_detail_of(detail));
     tell_op(err, &made, meter);
     return end(h, txn, err);
 }

@@ -283,7 +283,7 @@ static enum ds_err find_op(struct ds_handheld *h, struct ds_txn *txn,
 static enum ds_err fill_verdict(struct ds_handheld *h, struct ds_txn *txn,
                                 const struct ds_held_row *row, struct ds_handheld_verdict *out)
 {
-    static const struct ds_id NO_ID;
+    static const struct ds_id no_id;
     struct ds_verdict verdict;
     struct ds_own_op op;
     bool found;
@@ -294,7 +294,7 @@ static enum ds_err fill_verdict(struct ds_handheld *h, struct ds_txn *txn,
     memset(out, 0, sizeof(*out));
     DS_TRY(ds_record_decode(ds_record_type_by_number(DS_REC_verdict), row->fields, &h->arena,
                             &verdict, NULL));
-    struct ds_id entity = DS_GET(&verdict, verdict, entity, NO_ID);
+    struct ds_id entity = DS_GET(&verdict, verdict, entity, no_id);
     out->op = ds_id_to_public(&verdict.op);
     out->entity = ds_id_to_public(&entity);
     out->entity_type = (int)DS_GET(&verdict, verdict, entity_type, 0);

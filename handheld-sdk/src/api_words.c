@@ -77,14 +77,14 @@ static enum ds_list list_named(const char *name)
     static const struct {
         const char *name;
         enum ds_list list;
-    } LISTS[] = {
+    } lists[] = {
 #define X(list, LIST) {#list, DS_LIST_##list},
         DS_ENUM_LISTS(X)
 #undef X
     };
-    for (size_t i = 0; name != NULL && i < DS_COUNT(LISTS); i++) {
-        if (strcmp(LISTS[i].name, name) == 0) {
-            return LISTS[i].list;
+    for (size_t i = 0; name != NULL && i < DS_COUNT(lists); i++) {
+        if (strcmp(lists[i].name, name) == 0) {
+            return lists[i].list;
         }
     }
     return DS_LIST_none;

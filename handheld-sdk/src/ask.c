@@ -17,8 +17,7 @@ struct asking {
     struct ds_arena arena; /* The request's memory. */
     struct ds_request request;
     struct ds_slice batches[DS_REQUEST_BATCHES_MAX];
-    struct ds_slice sealed[DS_ASK_SEALED_MAX];
-    uint64_t numbers[DS_ASK_SEALED_MAX];
+    struct ds_sealed_list list;
     struct ds_cursor_at cursors[DS_SCOPES_MAX];
     struct ds_wrapped_key keys[DS_ASK_KEYS_MAX];
 };
@@ -55,42 +54,42 @@ enum ds_err ds_ask_outbox_count(struct ds_handheld *h, struct ds_txn *txn, uint6
     return err;
 }
 
-enum ds_err ds_ask_sealed(struct ds_handheld *h, struct ds_txn *txn, uint8_t table, uint64_t from,
-                          struct ds_arena *arena, struct ds_slice *sealed, uint64_t *numbers,
-                          size_t *count)
+enum ds_err ds_ask_sealed(struct ds_handheld *h, struct ds_txn *txn, struct ds_arena *arena,
+                          struct ds_sealed_list *list)
 {
-    enum ds_err err;
-    uint64_t number = from;
+    enum ds_err err = DS_OK;
+    uint64_t number = list->from;
     struct ds_slice value;
-    size_t max = *count;
-    *count = 0;
-    while (*count < max && next_number(txn, table, number, &number, &value, &err)) {
+    size_t head = list->table == DS_KEPT_OUTBOX ? OUTBOX_HEAD_SIZE : 0;
+    list->count = 0;
+    while (list->count < list->max &&
+           next_number(txn, list->table, number, &number, &value, &err)) {
         struct ds_key key = ds_key_order(number);
         struct ds_slice clear;
-        DS_TRY(ds_safe_open(&h->vault, table, ds_key_slice(&key), value, arena, &clear));
-        size_t head = table == DS_KEPT_OUTBOX ? OUTBOX_HEAD_SIZE : 0;
+        DS_TRY(ds_safe_open(&h->vault, list->table, ds_key_slice(&key), value, arena, &clear));
         if (clear.size < head) {
             return DS_ERR_INTEGRITY;
         }
-        sealed[*count] = (struct ds_slice){clear.data + head, clear.size - head};
-        numbers[*count] = number++;
-        ++*count;
+        list->sealed[list->count] = (struct ds_slice){clear.data + head, clear.size - head};
+        list->numbers[list->count++] = number++;
     }
-    return *count < max ? err : DS_OK;
+    return err;
 }
 
 /* As many as fit what is left of the request's budget; *until is the number after the last. */
 static enum ds_err add_sealed(struct asking *a, uint8_t table, size_t room, uint64_t *until)
 {
-    size_t count = DS_ASK_SEALED_MAX;
-    DS_TRY(ds_ask_sealed(a->h, a->txn, table, 0, &a->arena, a->sealed, a->numbers, &count));
+    struct ds_sealed_list *list = &a->list;
+    list->table = table;
+    list->max = DS_ASK_SEALED_MAX;
+    DS_TRY(ds_ask_sealed(a->h, a->txn, &a->arena, list));
     size_t taken = 0;
     size_t bytes = 0;
-    while (taken < count && (bytes + a->sealed[taken].size <= room || taken == 0)) {
-        bytes += a->sealed[taken].size;
-        *until = a->numbers[taken++] + 1;
+    while (taken < list->count && (bytes + list->sealed[taken].size <= room || taken == 0)) {
+        bytes += list->sealed[taken].size;
+        *until = list->numbers[taken++] + 1;
     }
-    a->request.relayed = a->sealed;
+    a->request.relayed = list->sealed;
     a->request.relayed_count = taken;
     return DS_OK;
 }

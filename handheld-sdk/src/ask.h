@@ -15,10 +15,16 @@ DS_NODISCARD enum ds_err ds_ask(struct ds_handheld *h, struct ds_builder *out,
 /* How many sealed ops wait in the outbox. */
 DS_NODISCARD enum ds_err ds_ask_outbox_count(struct ds_handheld *h, struct ds_txn *txn,
                                              uint64_t *count);
-/* The sealed batches of a table (outbox or relay) from a number on: at most max, in arena.
- * numbers[i] is each one's place. */
-DS_NODISCARD enum ds_err ds_ask_sealed(struct ds_handheld *h, struct ds_txn *txn, uint8_t table,
-                                       uint64_t from, struct ds_arena *arena,
-                                       struct ds_slice *sealed, uint64_t *numbers, size_t *count);
+struct ds_sealed_list { /* Sealed batches of a table (outbox or relay). */
+    uint8_t table;
+    uint64_t from; /* The first number wanted. */
+    size_t max;
+    size_t count; /* Out. */
+    struct ds_slice sealed[DS_ASK_SEALED_MAX];
+    uint64_t numbers[DS_ASK_SEALED_MAX]; /* The place of each. */
+};
+/* At most max from a number on; bytes in arena. */
+DS_NODISCARD enum ds_err ds_ask_sealed(struct ds_handheld *h, struct ds_txn *txn,
+                                       struct ds_arena *arena, struct ds_sealed_list *list);
 
 #endif

@@ -81,17 +81,17 @@ static enum ds_err wrap(struct ds_handheld *h, const struct ds_id *id, const str
 }
 
 /* Keys made here are few and are marked by a link, so that they are found without a search. */
-static const struct ds_id NO_ID;
+static const struct ds_id no_id;
 
 static struct ds_key unsent_link(const struct ds_id *id)
 {
-    return ds_key_held(DS_HELD_KEY_UNSENT, &NO_ID, 0, id);
+    return ds_key_held(DS_HELD_KEY_UNSENT, &no_id, 0, id);
 }
 
 enum ds_err ds_customer_unsent(struct ds_handheld *h, struct ds_txn *txn, struct ds_arena *arena,
                                struct ds_wrapped_key *keys, size_t max, size_t *count)
 {
-    struct ds_key walk = ds_link_first((enum ds_link)DS_HELD_KEY_UNSENT, &NO_ID);
+    struct ds_key walk = ds_link_first((enum ds_link)DS_HELD_KEY_UNSENT, &no_id);
     *count = 0;
     while (*count < max) {
         uint32_t order;

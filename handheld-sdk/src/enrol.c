@@ -8,11 +8,11 @@ enum { CODE_SCRATCH = 1024, REQUEST_MAX = 1024, ANSWER_MAX = 1024 };
 
 static bool url_is_loopback(const char *url)
 {
-    static const char *const START[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
-    for (size_t i = 0; i < DS_COUNT(START); i++) {
-        size_t size = strlen(START[i]);
-        char next = strncmp(url, START[i], size) == 0 ? url[size] : 'x';
-        if (next == '\0' || next == ':' || next == '/') {
+    static const char *const starts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+    for (size_t i = 0; i < DS_COUNT(starts); i++) {
+        size_t size = strlen(starts[i]);
+        bool starts_so = strncmp(url, starts[i], size) == 0;
+        if (starts_so && (url[size] == '\0' || url[size] == ':' || url[size] == '/')) {
             return true;
         }
     }

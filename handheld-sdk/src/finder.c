@@ -86,7 +86,7 @@ static enum ds_err grow_entries(struct ds_finder *finder)
 static enum ds_err around(struct ds_handheld *h, struct ds_txn *txn, const struct ds_meter *meter,
                           struct ds_premises *premises, struct ds_account *account)
 {
-    static const struct ds_id NO_ID;
+    static const struct ds_id no_id;
     memset(premises, 0, sizeof(*premises));
     memset(account, 0, sizeof(*account));
     enum ds_err err = DS_OK;
@@ -96,7 +96,7 @@ static enum ds_err around(struct ds_handheld *h, struct ds_txn *txn, const struc
     if (err != DS_OK && err != DS_ERR_NOT_FOUND) {
         return err;
     }
-    struct ds_id id = DS_GET(meter, meter, account, DS_GET(premises, premises, account, NO_ID));
+    struct ds_id id = DS_GET(meter, meter, account, DS_GET(premises, premises, account, no_id));
     if (!ds_id_is_none(&id)) {
         err = ds_replica_record(h, txn, DS_REC_account, &id, account);
     }

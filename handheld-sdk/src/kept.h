@@ -41,7 +41,10 @@ static inline struct ds_key ds_key_held(int kind, const struct ds_id *parent, ui
 {
     return ds_key_link((enum ds_link)kind, parent, order, child);
 }
-/* order u64, number u64: */
-#define ds_key_order ds_key_journal
+/* order u64, or number u64 */
+static inline struct ds_key ds_key_order(uint64_t order)
+{
+    return ds_key_journal(order);
+}
 
 #endif

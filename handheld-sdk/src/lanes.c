@@ -199,7 +199,8 @@ enum ds_err ds_lanes_take(struct ds_handheld *h, struct ds_txn *txn, struct ds_l
                           uint64_t *acked)
 {
     bool forked = false;
-    struct lane_work work = {.h = h, .txn = txn, .told = told, .acked = acked};
+    struct lane_work work = {.h = h, .txn = txn, .told = told};
+    work.acked = acked;
     if (!told->signed_ok) {
         return DS_OK;
     }

@@ -7,7 +7,7 @@
 /* Flags of a history item (FORMAT.md, "Slot history"). */
 enum { HISTORY_INDEX = 1, HISTORY_ACTUAL = 2, HISTORY_VOLUME = 4, HISTORY_LAST_ACTUAL = 8 };
 enum { HISTORY_ITEM_SIZE = 38 };
-static const struct ds_id NO_ID;
+static const struct ds_id no_id;
 
 /* ---- The station's tables. ---- */
 
@@ -257,7 +257,7 @@ static void add_standing(struct ds_meterview *view)
     }
     view->candidates[view->candidate_count++] = (struct ds_candidate){
         .op = slot->chosen,
-        .worker = DS_GET(slot, slot, read_by, NO_ID),
+        .worker = DS_GET(slot, slot, read_by, no_id),
         .instant_ms = DS_GET(slot, slot, instant_ms, 0),
         .has_index = DS_HAS(slot, slot, index),
         .index = DS_GET(slot, slot, index, 0),
@@ -421,7 +421,7 @@ static enum ds_err load_around(struct ds_handheld *h, struct ds_txn *txn, struct
         return err;
     }
     struct ds_id account =
-        DS_GET(meter, meter, account, DS_GET(&view->premises, premises, account, NO_ID));
+        DS_GET(meter, meter, account, DS_GET(&view->premises, premises, account, no_id));
     err = ds_id_is_none(&account)
               ? DS_ERR_NOT_FOUND
               : ds_overlay_record(h, txn, DS_REC_account, &account, &view->account, &view->pending);

@@ -106,7 +106,7 @@ enum ds_err ds_own_parse(const struct ds_own_op *op, struct ds_op *parsed)
 
 /* ---- Links from what an op is about. ---- */
 
-static const struct ds_id NO_ID;
+static const struct ds_id no_id;
 
 static bool is_new_subject(const struct ds_own_op *op, size_t at)
 {
@@ -121,7 +121,7 @@ static bool is_new_subject(const struct ds_own_op *op, size_t at)
 static enum ds_err link_one(struct ds_txn *txn, const struct ds_id *subject,
                             const struct ds_own_op *op, bool keep)
 {
-    struct ds_key key = ds_key_held(DS_HELD_OWN, subject, (uint32_t)op->order, &NO_ID);
+    struct ds_key key = ds_key_held(DS_HELD_OWN, subject, (uint32_t)op->order, &no_id);
     struct ds_slice type = {&op->type, 1};
     return keep ? ds_txn_put(txn, DS_KEPT_LINK, ds_key_slice(&key), type)
                 : ds_txn_del(txn, DS_KEPT_LINK, ds_key_slice(&key));
@@ -197,19 +197,19 @@ static enum ds_err find_subjects(struct ds_slice fields, struct ds_own_op *op)
     }
     DS_TRY(ds_record_decode(ds_record_type_by_number(op->type), fields, NULL, &record, NULL));
     if (op->type == DS_REC_reading) {
-        op->subjects[0] = DS_GET(&record.reading, reading, meter, NO_ID);
-        op->subjects[1] = DS_GET(&record.reading, reading, task, NO_ID);
+        op->subjects[0] = DS_GET(&record.reading, reading, meter, no_id);
+        op->subjects[1] = DS_GET(&record.reading, reading, task, no_id);
         op->period = (uint32_t)DS_GET(&record.reading, reading, period, 0);
     } else if (op->type == DS_REC_swap) {
-        op->subjects[0] = DS_GET(&record.swap, swap, meter, NO_ID);
+        op->subjects[0] = DS_GET(&record.swap, swap, meter, no_id);
         op->period = (uint32_t)DS_GET(&record.swap, swap, period, 0);
     } else if (op->type == DS_REC_visit) {
-        op->subjects[0] = DS_GET(&record.visit, visit, premises, NO_ID);
-        op->subjects[1] = DS_GET(&record.visit, visit, meter, NO_ID);
+        op->subjects[0] = DS_GET(&record.visit, visit, premises, no_id);
+        op->subjects[1] = DS_GET(&record.visit, visit, meter, no_id);
         op->period = (uint32_t)DS_GET(&record.visit, visit, period, 0);
     } else {
-        op->subjects[0] = DS_GET(&record.meter, meter, premises, NO_ID);
-        op->subjects[1] = DS_GET(&record.meter, meter, book, NO_ID);
+        op->subjects[0] = DS_GET(&record.meter, meter, premises, no_id);
+        op->subjects[1] = DS_GET(&record.meter, meter, book, no_id);
     }
     return DS_OK;
 }

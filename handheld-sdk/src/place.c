@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { ADDRESS_MAX = 1024 };
-static const struct ds_id NO_ID;
+static const struct ds_id no_id;
 
 /* A borrowed slice as a NUL-terminated copy; "" if it is absent or memory is out. */
 static const char *text_of(struct ds_handheld *h, bool has, struct ds_slice text)
@@ -61,10 +61,10 @@ static void fill_meter(struct ds_handheld *h, const struct ds_meterview *view,
                        struct ds_handheld_place *place)
 {
     const struct ds_meter *meter = &view->meter;
-    struct ds_id premises = DS_GET(meter, meter, premises, NO_ID);
-    struct ds_id book = DS_GET(meter, meter, book, NO_ID);
+    struct ds_id premises = DS_GET(meter, meter, premises, no_id);
+    struct ds_id book = DS_GET(meter, meter, book, no_id);
     struct ds_id account =
-        DS_GET(meter, meter, account, DS_GET(&view->premises, premises, account, NO_ID));
+        DS_GET(meter, meter, account, DS_GET(&view->premises, premises, account, no_id));
     place->meter = ds_id_to_public(&view->id);
     place->premises = ds_id_to_public(&premises);
     place->book = ds_id_to_public(&book);

@@ -291,11 +291,11 @@ enum ds_err ds_scope_enter(struct ds_held_row *row, struct ds_held_scope *scope,
     return DS_OK;
 }
 
-static const struct ds_id NO_ID;
+static const struct ds_id no_id;
 
 static enum ds_err mark_orphan(struct ds_txn *txn, const struct ds_held_row *row, bool orphan)
 {
-    struct ds_key key = ds_key_held(DS_HELD_ORPHAN, &NO_ID, row->type, &row->id);
+    struct ds_key key = ds_key_held(DS_HELD_ORPHAN, &no_id, row->type, &row->id);
     struct ds_slice type = {&row->type, 1};
     return orphan ? ds_txn_put(txn, DS_KEPT_LINK, ds_key_slice(&key), type)
                   : ds_txn_del(txn, DS_KEPT_LINK, ds_key_slice(&key));
@@ -345,7 +345,7 @@ enum ds_err ds_row_settle(struct ds_handheld *h, struct ds_txn *txn, const struc
 
 enum ds_err ds_replica_drop_orphans(struct ds_handheld *h, struct ds_txn *txn)
 {
-    struct ds_key walk = ds_link_first((enum ds_link)DS_HELD_ORPHAN, &NO_ID);
+    struct ds_key walk = ds_link_first((enum ds_link)DS_HELD_ORPHAN, &no_id);
     for (;;) {
         uint32_t order;
         uint8_t type;

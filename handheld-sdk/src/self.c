@@ -138,7 +138,7 @@ static enum ds_err load(const struct place *place, void *record, size_t size)
     struct pass pass = {.in = &cursor};
     place->walk(&pass, record);
     err = ds_cursor_end(&cursor) == DS_OK ? DS_OK : DS_ERR_INTEGRITY;
-    ds_wipe((void *)(uintptr_t)clear.data, clear.size);
+    ds_wipe(place->arena->base + (clear.data - place->arena->base), clear.size);
     ds_arena_rewind(place->arena, mark);
     return err;
 }

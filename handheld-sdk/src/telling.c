@@ -100,8 +100,8 @@ static void put_state(const struct ds_telling *telling, bool chinese, struct ds_
 enum ds_err ds_tell(struct ds_handheld *h, struct ds_txn *txn, const struct ds_telling *telling,
                     bool chinese, char text[static DS_SENTENCE_SIZE])
 {
-    static const struct ds_own_op NO_OP;
-    const struct ds_own_op *op = telling->op != NULL ? telling->op : &NO_OP;
+    static const struct ds_own_op no_op;
+    const struct ds_own_op *op = telling->op != NULL ? telling->op : &no_op;
     struct ds_builder out;
     ds_builder_init(&out, text, DS_SENTENCE_SIZE);
     uint64_t type = op->type;

@@ -142,9 +142,9 @@ static enum ds_err scrub_table(struct ds_vault *vault, struct ds_txn *txn, uint8
 
 enum ds_err ds_safe_scrub(struct ds_vault *vault, struct ds_txn *txn, uint64_t *bad)
 {
-    for (uint8_t table = DS_KEPT_SELF; table <= DS_KEPT_LAST; table++) {
+    for (int table = DS_KEPT_SELF; table <= DS_KEPT_LAST; table++) {
         if (table != DS_KEPT_LINK && (vault->open || table <= DS_KEPT_DEVICE_LAST)) {
-            DS_TRY(scrub_table(vault, txn, table, bad));
+            DS_TRY(scrub_table(vault, txn, (uint8_t)table, bad));
         }
     }
     return *bad > 0 ? DS_ERR_INTEGRITY : DS_OK;

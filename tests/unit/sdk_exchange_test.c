@@ -168,14 +168,14 @@ static void enrol__plain_http_goes_to_loopback_alone(void **state)
     struct pair *pair = *state;
     struct pocket fresh;
     char code[1024];
-    static const char *const URLS[] = {"http://example.com", "https://example.com",
+    static const char *const urls[] = {"http://example.com", "https://example.com",
                                        "http://127.0.0.1.example.com", "ftp://127.0.0.1"};
     pocket_make(&fresh, &pair->s, 5);
-    for (size_t i = 0; i < sizeof(URLS) / sizeof(URLS[0]); i++) {
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         struct ds_builder builder;
         ds_builder_init(&builder, code, sizeof(code));
         assert_int_equal(ds_enrol_code_make(&pair->s.shard, &pair->s.reader,
-                                            ds_slice_of_text(URLS[i]), NULL, 0, &builder),
+                                            ds_slice_of_text(urls[i]), NULL, 0, &builder),
                          DS_OK);
         assert_int_equal(ds_handheld_enrol(fresh.h, ds_builder_text(&builder), NULL), DS_E_DECODE);
     }
@@ -200,7 +200,7 @@ static void what_was_cut_for_a_good_link__stays_as_it_is_on_a_bad_one(void **sta
     pair->p.posts = 0;
     result = pocket_sync(&pair->p);
     assert_int_equal(result.acknowledged_ops, 300);
-    assert_true(pair->p.first > 2 * 2048);
+    assert_true(pair->p.first > 2048 + 512); /* Compressed; cut for 2 KB it were less. */
     assert_int_equal(pocket_status(&pair->p).unsent, 0);
     assert_true(pocket_converged(&pair->p));
 }

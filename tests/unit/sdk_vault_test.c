@@ -340,10 +340,10 @@ static void nothing_leaks(void **state)
     struct ds_handheld_query query = {.text = "A001"};
     assert_int_equal(ds_handheld_search(h, &query, keep_phone, phone), 0);
     ds_handheld_close(h);
-    static const char *const SECRETS[] = {"13800000000", "Zhang", "Weiguo",     "PPPPPPPP",
+    static const char *const secrets[] = {"13800000000", "Zhang", "Weiguo",     "PPPPPPPP",
                                           "A001",        "MAKER", "B1\x06\xcd", POCKET_PIN};
-    for (size_t i = 0; i < sizeof(SECRETS) / sizeof(SECRETS[0]); i++) {
-        assert_false(folder_holds(scratch.path, SECRETS[i]));
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        assert_false(folder_holds(scratch.path, secrets[i]));
     }
     /* The search itself can find: a key's name stands in clear. */
     assert_true(folder_holds(scratch.path, "vault"));
