@@ -524,7 +524,7 @@ static void exports__answers_and_reconciliation(void **state)
     call("reconciliation", "/api/v1/reconciliation?day=2026-13-09", NULL, 400);
 
     const struct ds_route *route = route_named("statement");
-    char bearer[DS_SESSION_TEXT_SIZE + 16];
+    char bearer[256];
     char why[SCHEMA_WHY_SIZE];
 
     (void)snprintf(bearer, sizeof(bearer), "Bearer %s", o->session);
@@ -591,7 +591,7 @@ static void events__beyond_the_cap_comes_503_with_retry_after(void **state)
 static void login__cookies_need_the_header_token_for_changes(void **state)
 {
     struct test_office *o = &office;
-    char cookie[128];
+    char cookie[256];
 
     (void)state;
     (void)route_named("login");
