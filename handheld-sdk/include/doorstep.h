@@ -165,7 +165,7 @@ struct ds_handheld_options {
     const char *model;       /* Told at enrolment and in health; NULL: "handheld". */
     unsigned battery;        /* Percent told in health; 0: unknown. */
     unsigned keep_days;      /* 0: DS_HANDHELD_KEEP_DAYS. */
-    uint32_t request_budget; /* First size of a request; 0: 65,536. */
+    uint32_t request_budget; /* First size of a request, a quarter of an answer's; 0: 65,536. */
 };
 
 /* ---- Life ----------------------------------------------------------------------------------- */

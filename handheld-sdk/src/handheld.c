@@ -180,7 +180,8 @@ static void take_options(struct ds_handheld *h, const struct ds_handheld_options
     ds_put_text(&model, options->model != NULL ? options->model : "handheld");
     (void)ds_builder_text(&model);
     h->talk.budget = options->request_budget > 0 ? options->request_budget : DS_BUDGET_GOOD;
-    h->talk.answer_budget = DS_BUDGET_DEFAULT;
+    h->talk.answer_budget =
+        h->talk.budget < DS_BUDGET_GOOD ? 4 * h->talk.budget : DS_BUDGET_DEFAULT;
 }
 
 static enum ds_err open_vault(struct ds_handheld *h, const struct ds_handheld_options *options,
