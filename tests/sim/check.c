@@ -2,12 +2,18 @@
 #include "schema/codec/msgpack.h"
 #include "tests/sim/look.h"
 
-enum { KNOWN_MAX = 1 << 13 };
+enum { KNOWN_MAX = 1 << 13, LIVES_MAX = 256 };
 
 /* ---- Ops in the journal ---- */
 
+struct known_life {    /* Sequences of a life: none is missing. */
+    struct ds_id name; /* Incarnation and lane. */
+    uint64_t greatest;
+};
 struct known { /* A set of op identities: place and content. */
     struct ds_hash slot[KNOWN_MAX];
+    struct known_life life[LIVES_MAX];
+    size_t life_count;
     size_t count;
     unsigned fresh; /* Of the present entry. */
     struct sim *sim;
@@ -29,12 +35,33 @@ static bool is_new(struct known *known, const struct look_op *look)
     return true;
 }
 
+static void must_follow(struct known *known, const struct look_op *look)
+{
+    struct ds_id name = ds_op_id(&look->batch->incarnation, look->batch->lane, 0);
+    size_t at = 0;
+    while (at < known->life_count && !ds_id_equal(&known->life[at].name, &name)) {
+        at++;
+    }
+    DS_ASSERT(at < LIVES_MAX);
+    if (at == known->life_count) {
+        known->life[known->life_count++] = (struct known_life){.name = name};
+    }
+    struct known_life *life = &known->life[at];
+    if (look->seq > life->greatest + 1) {
+        sim_fail(known->sim, "nothing_lost", "entry %llu: sequence %llu follows %llu",
+                 (unsigned long long)look->position, (unsigned long long)look->seq,
+                 (unsigned long long)life->greatest);
+    }
+    life->greatest = look->seq > life->greatest ? look->seq : life->greatest;
+}
+
 static void note_op(void *context, const struct look_op *look)
 {
     struct known *known = context;
     if (!is_new(known, look)) {
         return;
     }
+    must_follow(known, look);
     known->fresh++;
     struct model_op *op = model_find(&known->sim->model, look->op.raw);
     if (op != NULL && look->op.type == op->type) {
@@ -149,8 +176,20 @@ static void check_verdicts(struct sim *sim)
     ds_txn_abort(told.txn);
 }
 
+/* What came after its device was revoked waits for somebody to look at it. */
+static void check_revoked(struct sim *sim, const struct model_op *op)
+{
+    uint64_t since = sim->hands[op->hand].revoked_at;
+    if (since != 0 && op->found == 1 && op->position > since && !op->quarantined &&
+        sim->server_restores == 0) {
+        sim_fail(sim, "authority_holds", "op #%07u of h%u counts, its device was revoked at %llu",
+                 op->serial, op->hand, (unsigned long long)since);
+    }
+}
+
 static void check_op(struct sim *sim, const struct model_op *op)
 {
+    check_revoked(sim, op);
     static const uint8_t events[] = {DS_REC_reading, DS_REC_visit, DS_REC_swap};
     if (op->found > 1) {
         sim_fail(sim, "exactly_once", "op #%07u of h%u stands at %u places of the journal",

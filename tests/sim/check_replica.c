@@ -340,9 +340,21 @@ static void check_one(struct sim *sim, struct sim_hand *hand)
     free(expected);
 }
 
+/* Nothing damaged a replica, so no scope was fetched anew: that would hide a fault in the feeds. */
+static void check_refetches(struct sim *sim, struct sim_hand *hand)
+{
+    struct ds_handheld_status status;
+    SIM_MUST(sim, ds_handheld_status(hand->sdk, &status));
+    if (status.refetches != 0) {
+        sim_fail(sim, "cursors_complete", "h%u had to fetch %u scopes anew", hand->index,
+                 status.refetches);
+    }
+}
+
 void check_replicas(struct sim *sim)
 {
     for (unsigned i = 0; i < sim->hand_count; i++) {
+        check_refetches(sim, &sim->hands[i]);
         check_one(sim, &sim->hands[i]);
     }
     sim_checked("replicas_converge");

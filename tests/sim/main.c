@@ -83,12 +83,12 @@ static void draw_profile(struct sim *sim)
     p->net = 60 * sim_below(sim, 8);
     p->disk = sim_chance(sim, 600) ? 0 : 10 * sim_below(sim, 8);
     p->jump = 20 * sim_below(sim, 4);
-    p->page = sim_chance(sim, 400) ? 2048 : 0;
+    p->page = sim_chance(sim, 400) ? 512 : 0;
     p->lmdb = prng_below(&sim->choose, 100) < sim->lmdb_percent;
     p->hand_restores = sim_chance(sim, 400);
     p->clones = sim_chance(sim, 150);
     p->revokes = sim_chance(sim, 150);
-    p->server_restores = !p->lmdb && sim_chance(sim, 200);
+    p->server_restores = !p->lmdb && sim_chance(sim, 250);
     p->evil = sim_chance(sim, 300);
     trace_line(&sim->trace,
                "profile: %u hands, %u books of %u, %u steps, office %u, sync %u, fault %u, net %u, "

@@ -419,6 +419,7 @@ void office_revoke(struct sim *sim, struct sim_hand *hand)
     if (paper_send(paper, "user:boss", DS_ACTOR_console) == DS_OK) {
         trace_line(&sim->trace, "h%u is revoked or suspended", hand->index);
         hand->revoked = true;
+        hand->revoked_at = sim->shard.meta.size;
     }
     free(paper);
 }

@@ -65,11 +65,12 @@ struct sim_hand {
     uint32_t boot_id;
     unsigned worker;
     struct ds_id device;
-    bool revoked;      /* Or suspended: what it sends goes to quarantine. */
-    bool cloned;       /* It, or a copy of it, lives twice. */
-    bool went_back;    /* Restored from a backup since it was made. */
-    bool asked;        /* A request is on its way (begin without end). */
-    uint64_t snapshot; /* Greatest position that it may know of. */
+    bool revoked;        /* Or suspended: what it sends goes to quarantine. */
+    uint64_t revoked_at; /* Size of the journal then. */
+    bool cloned;         /* It, or a copy of it, lives twice. */
+    bool went_back;      /* Restored from a backup since it was made. */
+    bool asked;          /* A request is on its way (begin without end). */
+    uint64_t snapshot;   /* Greatest position that it may know of. */
     unsigned drain_count;
 };
 
