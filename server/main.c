@@ -191,7 +191,7 @@ static void say_ready(struct daemon *daemon)
     ds_log_text(&line, "listen", listen);
     ds_log_text(&line, "version", DS_VERSION);
     ds_log_id(&line, "station", &daemon->site.station);
-    ds_log_number(&line, "position", (int64_t)daemon->site.shard.meta.size);
+    ds_log_number(&line, "position", (int64_t)ds_writer_wait(daemon->office.writer, 0, 0));
     ds_log_end(&line);
 }
 
