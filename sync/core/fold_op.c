@@ -449,6 +449,7 @@ static enum ds_err may_write(struct ds_fold *fold, const struct ds_record_type *
         bool field_work = exists && fold->actor == DS_ACTOR_handheld;
         DS_TRY(ds_fold_holds_role(fold, field_work ? DS_ROLES_WORK : type->roles, may));
     }
+    *may = *may || DS_MUTANT("ignore_authority");
     return DS_OK;
 }
 
