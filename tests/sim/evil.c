@@ -3,6 +3,7 @@
  * It writes what handhelds may not write, speaks in others' names, leaves gaps, repeats, forges
  * knowledge, and sends plain rubbish. The checks look at what stands afterwards. */
 #include "schema/codec/msgpack.h"
+#include "schema/codec/record_mp.h"
 #include "tests/sim/sim.h"
 
 struct sim_evil {
@@ -155,25 +156,76 @@ static struct lie invent(struct sim *sim)
     return lies[sim_below(sim, DS_COUNT(lies))];
 }
 
-static void put_lie(struct sim *sim, struct ds_builder *ops)
+/* Whole records, with nothing wrong but who writes them. */
+static uint8_t put_record(struct sim *sim, struct ds_builder *fields, struct ds_id *id)
+{
+    struct ds_decision decision = {.presence = {0}};
+    struct ds_delivery delivery = {.presence = {0}};
+    struct ds_role_grant grant = {.presence = {0}};
+    struct ds_code code = {.presence = {0}};
+    const struct sim_meter *meter = &sim->meters[sim_below(sim, sim->meter_count)];
+    const void *record = &decision;
+    uint8_t type = DS_REC_decision;
+    DS_SET(&decision, decision, target_type, DS_REC_meter);
+    DS_SET(&decision, decision, target, meter->id);
+    DS_SET(&decision, decision, action, DS_ACTION_merge_meter);
+    DS_SET(&decision, decision, into, sim->meters[0].id);
+    DS_SET(&decision, decision, reason, DS_SLICE_LIT("because"));
+    DS_SET(&decision, decision, instant_ms, sim->now_ms);
+    DS_SET(&delivery, delivery, consumer, DS_CONSUMER_billing);
+    DS_SET(&delivery, delivery, position, (int64_t)sim->shard.meta.size);
+    DS_SET(&delivery, delivery, ordinal, 1);
+    DS_SET(&grant, role_grant, worker, sim->workers[0]);
+    DS_SET(&grant, role_grant, role, DS_ROLE_admin);
+    DS_SET(&grant, role_grant, subtree, sim->station);
+    DS_SET(&code, code, list, DS_SLICE_LIT("reason"));
+    DS_SET(&code, code, number, DS_SLICE_LIT("666"));
+    switch (sim_below(sim, 4)) {
+    case 0:
+        type = DS_REC_delivery;
+        record = &delivery;
+        break;
+    case 1:
+        type = DS_REC_role_grant;
+        record = &grant;
+        *id = ds_grant_id(&sim->station, &sim->workers[0], DS_ROLE_admin, &sim->station);
+        break;
+    case 2: /* Made in the field, under the op's own id. */
+        type = DS_REC_code;
+        record = &code;
+        break;
+    default:
+        break;
+    }
+    SIM_MUST(sim, ds_record_encode_op(ds_record_type_by_number(type), record, fields));
+    return type;
+}
+
+static uint8_t put_field(struct sim *sim, struct ds_builder *fields, struct ds_op *op)
 {
     struct lie lie = invent(sim);
-    uint8_t map[64];
-    struct ds_builder builder;
-    struct ds_op op = {.type = lie.type, .seen = lie.seen, .mono_ms = 1};
-    ds_builder_init(&builder, map, sizeof map);
-    ds_mp_put_map(&builder, 1);
-    ds_mp_put_uint(&builder, lie.tag);
+    ds_mp_put_map(fields, 1);
+    ds_mp_put_uint(fields, lie.tag);
     if (lie.id_value != NULL) {
-        ds_mp_put_id(&builder, lie.id_value);
+        ds_mp_put_id(fields, lie.id_value);
     } else {
-        ds_mp_put_int(&builder, lie.number);
+        ds_mp_put_int(fields, lie.number);
     }
-    SIM_MUST(sim, ds_builder_end(&builder, &op.fields));
-    if (lie.id != NULL) {
-        op.id = *lie.id;
-    }
-    trace_line(&sim->trace, "evil: record %u, field %u", lie.type, lie.tag);
+    op->seen = lie.seen;
+    op->id = lie.id != NULL ? *lie.id : op->id;
+    return lie.type;
+}
+
+static void put_lie(struct sim *sim, struct ds_builder *ops)
+{
+    uint8_t bytes[512];
+    struct ds_builder fields;
+    struct ds_op op = {.mono_ms = 1};
+    ds_builder_init(&fields, bytes, sizeof bytes);
+    op.type =
+        sim_chance(sim, 400) ? put_record(sim, &fields, &op.id) : put_field(sim, &fields, &op);
+    SIM_MUST(sim, ds_builder_end(&fields, &op.fields));
+    trace_line(&sim->trace, "evil: record %u, %zu bytes", (unsigned)op.type, op.fields.size);
     ds_op_put(ops, &op);
 }
 
