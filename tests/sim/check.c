@@ -180,8 +180,8 @@ static void check_verdicts(struct sim *sim)
 static void check_revoked(struct sim *sim, const struct model_op *op)
 {
     uint64_t since = sim->hands[op->hand].revoked_at;
-    if (since != 0 && op->found == 1 && op->position > since && !op->quarantined &&
-        sim->server_restores == 0) {
+    if (since != 0 && op->found == 1 && op->position > since && op->folded_row &&
+        !op->quarantined && sim->server_restores == 0) {
         sim_fail(sim, "authority_holds", "op #%07u of h%u counts, its device was revoked at %llu",
                  op->serial, op->hand, (unsigned long long)since);
     }
