@@ -14,6 +14,7 @@ struct ds_connector_http {
     size_t answered;
 };
 
+/* As libcurl wants it. NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t take_answer(char *bytes, size_t size, size_t count, void *context)
 {
     struct ds_connector_http *http = context;

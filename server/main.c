@@ -41,7 +41,7 @@ static const char *value_of(const char *name, int argc, char **argv, int *at)
 {
     size_t size = strlen(name);
 
-    if (strncmp(argv[*at], name, size) != 0) {
+    if (argv[*at] == NULL || strncmp(argv[*at], name, size) != 0) {
         return NULL;
     }
     if (argv[*at][size] == '=') {

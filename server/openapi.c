@@ -99,7 +99,10 @@ static void put_operation(struct ds_builder *out, const struct ds_route *route)
     for (size_t i = 0; i <= size; i++) {
         char c = route->method[i];
 
-        method[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        method[i] = c;
+        if (c >= 'A' && c <= 'Z') {
+            method[i] = (char)(c - 'A' + 'a');
+        }
     }
     put_string(out, method);
     ds_put_text(out, ":{\"operationId\":");

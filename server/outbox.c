@@ -495,9 +495,13 @@ static uint64_t count_dead(const struct consumer *consumer)
     if (dir == NULL) {
         return 0;
     }
-    /* The stream is this call's own. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    for (const struct dirent *at = readdir(dir); at != NULL && count < DS_OUTBOX_COUNT_MAX;
-         at = readdir(dir)) {
+    while (count < DS_OUTBOX_COUNT_MAX) {
+        /* The stream is this call's own. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+        const struct dirent *at = readdir(dir);
+
+        if (at == NULL) {
+            break;
+        }
         count += at->d_name[0] != '.';
     }
     (void)closedir(dir);

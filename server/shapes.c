@@ -58,7 +58,11 @@ void ds_shape_record_name(const char *record, char name[static DS_SHAPE_NAME_MAX
             capital = true;
             continue;
         }
-        name[used++] = capital && *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+        name[used] = *at;
+        if (capital && *at >= 'a' && *at <= 'z') {
+            name[used] = (char)(*at - 'a' + 'A');
+        }
+        used++;
         capital = false;
     }
     name[used] = '\0';
@@ -325,15 +329,15 @@ static void put_word(struct ds_builder *out, const struct type *type)
     ds_put_text(out, "\"}");
 }
 
-void ds_shape_put_type(struct ds_builder *out, const char *text)
+void ds_shape_put_type(struct ds_builder *out, const char *type)
 {
-    const struct type type = parse_type(text);
+    const struct type parsed = parse_type(type);
 
-    if (type.array) {
+    if (parsed.array) {
         ds_put_text(out, "{\"type\":\"array\",\"items\":");
     }
-    put_word(out, &type);
-    if (type.array) {
+    put_word(out, &parsed);
+    if (parsed.array) {
         ds_put_text(out, "}");
     }
 }

@@ -212,7 +212,7 @@ enum ds_err ds_user_next(struct ds_users *users, const char *after, struct ds_us
     if (size > DS_USER_NAME_MAX) {
         return DS_ERR_NOT_FOUND;
     }
-    memcpy(from, after, size); /* And the NUL behind it: the next key. */
+    memcpy(from, after, size + 1); /* With the NUL behind it: the next key. */
     DS_TRY(ds_store_begin(users->site->key_store, false, &txn));
     enum ds_err err = ds_txn_at_or_after(txn, DS_SITE_TABLE_USER, (struct ds_slice){from, size + 1},
                                          &key, &value);
