@@ -227,8 +227,9 @@ DS_API DS_USE int ds_handheld_sync(struct ds_handheld *handle,
                                    struct ds_handheld_sync_result *result,
                                    struct ds_handheld_detail *detail);
 /* One round trip in two calls; the caller carries the bytes to POST /sync/v1/exchange. request:
- * room for DS_HANDHELD_REQUEST_MAX bytes. Beginning again without end is allowed (the answer was
- * lost): the same batches go again, and the earlier answer is no longer taken. */
+ * room for DS_HANDHELD_REQUEST_MAX bytes. DS_E_BUSY: another thread syncs. Beginning again without
+ * end is allowed (the answer was lost): the same batches go again, and the earlier answer is no
+ * longer taken. */
 DS_API DS_USE int ds_handheld_exchange_begin(struct ds_handheld *handle, uint8_t *request,
                                              size_t request_max, size_t *request_size,
                                              struct ds_handheld_detail *detail);

@@ -20,11 +20,14 @@ enum {
 
 /* ---- One call at a time is on the line. ---- */
 
-static enum ds_err line_take(struct ds_handheld *h, bool need_open)
+static enum ds_err line_take(struct ds_handheld *h, bool sealed_only)
 {
-    DS_TRY(ds_hand_enter(h, need_open));
+    DS_TRY(ds_hand_enter(h, !sealed_only));
     enum ds_err err = h->on_line ? DS_ERR_BUSY : DS_OK;
-    h->on_line = true;
+    if (err == DS_OK) {
+        h->on_line = true;
+        h->talk.sealed_only = sealed_only;
+    }
     return (enum ds_err)ds_hand_leave(h, err);
 }
 
@@ -91,7 +94,7 @@ static int enrol_on_line(struct ds_handheld *h, const char *code, struct ds_hand
 
 int ds_handheld_enrol(struct ds_handheld *h, const char *code, struct ds_handheld_detail *detail)
 {
-    enum ds_err err = line_take(h, true);
+    enum ds_err err = line_take(h, false);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -102,16 +105,18 @@ int ds_handheld_enrol(struct ds_handheld *h, const char *code, struct ds_handhel
 
 /* ---- Exchange. ---- */
 
-int ds_handheld_exchange_begin(struct ds_handheld *h, uint8_t *request, size_t request_max,
-                               size_t *request_size, struct ds_handheld_detail *detail)
+/* on_line: whether the caller is the one who has the line. */
+static int begin(struct ds_handheld *h, bool on_line, uint8_t *request, size_t request_max,
+                 size_t *request_size, struct ds_handheld_detail *detail)
 {
     struct ds_builder out;
-    if (request == NULL || request_size == NULL) {
-        return DS_ERR_USAGE;
-    }
+    *request_size = 0;
     enum ds_err err = ds_hand_enter(h, false);
     if (err != DS_OK) {
         return (int)err;
+    }
+    if (h->on_line != on_line) {
+        return ds_hand_leave(h, DS_ERR_BUSY);
     }
     size_t room = request_max < DS_REQUEST_SIZE_MAX ? request_max : DS_REQUEST_SIZE_MAX;
     ds_builder_init(&out, request, room);
@@ -120,18 +125,35 @@ int ds_handheld_exchange_begin(struct ds_handheld *h, uint8_t *request, size_t r
     return ds_hand_leave(h, err);
 }
 
-int ds_handheld_exchange_end(struct ds_handheld *h, const uint8_t *answer, size_t answer_size,
-                             int http_status, struct ds_handheld_sync_result *result,
-                             struct ds_handheld_detail *detail)
+static int end(struct ds_handheld *h, bool on_line, struct ds_slice answer, int http_status,
+               struct ds_handheld_sync_result *result, struct ds_handheld_detail *detail)
 {
     struct ds_handheld_sync_result own = {0};
     enum ds_err err = ds_hand_enter(h, false);
     if (err != DS_OK) {
         return (int)err;
     }
-    err = ds_hear(h, (struct ds_slice){answer, answer_size}, http_status,
-                  result != NULL ? result : &own, ds_detail_of(detail));
+    if (h->on_line != on_line) {
+        return ds_hand_leave(h, DS_ERR_BUSY);
+    }
+    err = ds_hear(h, answer, http_status, result != NULL ? result : &own, ds_detail_of(detail));
     return ds_hand_leave(h, err);
+}
+
+int ds_handheld_exchange_begin(struct ds_handheld *h, uint8_t *request, size_t request_max,
+                               size_t *request_size, struct ds_handheld_detail *detail)
+{
+    if (request == NULL || request_size == NULL) {
+        return DS_ERR_USAGE;
+    }
+    return begin(h, false, request, request_max, request_size, detail);
+}
+
+int ds_handheld_exchange_end(struct ds_handheld *h, const uint8_t *answer, size_t answer_size,
+                             int http_status, struct ds_handheld_sync_result *result,
+                             struct ds_handheld_detail *detail)
+{
+    return end(h, false, (struct ds_slice){answer, answer_size}, http_status, result, detail);
 }
 
 /* One round trip over the network. */
@@ -142,7 +164,7 @@ static int round_trip(struct ds_handheld *h, uint8_t *memory,
     size_t size = 0;
     int status = 0;
     struct ds_builder answer;
-    int error = ds_handheld_exchange_begin(h, memory, DS_REQUEST_SIZE_MAX, &size, detail);
+    int error = begin(h, true, memory, DS_REQUEST_SIZE_MAX, &size, detail);
     if (error != DS_OK) {
         return error;
     }
@@ -151,11 +173,11 @@ static int round_trip(struct ds_handheld *h, uint8_t *memory,
                                         &status, ds_detail_of(detail));
     if (err != DS_OK) {
         /* Tell the exchange that nothing came, but keep what the transport said. */
-        int told = ds_handheld_exchange_end(h, NULL, 0, 0, result, NULL);
+        int told = end(h, true, (struct ds_slice){0}, 0, result, NULL);
         DS_ASSERT(told != DS_OK);
         return err == DS_ERR_LIMIT ? DS_ERR_NOT_OURS : (int)err;
     }
-    return ds_handheld_exchange_end(h, reply, answer.used, status, result, detail);
+    return end(h, true, (struct ds_slice){reply, answer.used}, status, result, detail);
 }
 
 static bool moved(const struct ds_handheld_sync_result *before,
@@ -188,11 +210,10 @@ static int sync_with(struct ds_handheld *h, bool sealed_only,
     struct ds_handheld_sync_result own;
     result = result != NULL ? result : &own;
     memset(result, 0, sizeof(*result));
-    enum ds_err err = line_take(h, !sealed_only);
+    enum ds_err err = line_take(h, sealed_only);
     if (err != DS_OK) {
         return (int)err;
     }
-    h->talk.sealed_only = sealed_only;
     int error = exchange_all(h, result, detail);
     line_give(h);
     return error;

@@ -151,7 +151,9 @@ static enum ds_err open_folder(struct ds_handheld *h, const struct ds_handheld_o
     ds_put_text(&builder, "/store");
     struct ds_store_lmdb_options lmdb = {.quota_bytes = options->quota_bytes};
     h->owns_store = true;
-    return ds_store_lmdb_open(ds_builder_text(&builder), &lmdb, &h->store, detail);
+    DS_TRY(ds_store_lmdb_open(ds_builder_text(&builder), &lmdb, &h->store, detail));
+    ds_store_lmdb_check_readers(h->store);
+    return DS_OK;
 }
 
 static enum ds_err open_store(struct ds_handheld *h, const struct ds_handheld_options *options,

@@ -12,17 +12,20 @@ enum ds_err ds_transport_post(struct ds_handheld *h, const char *path, struct ds
     struct ds_builder builder;
     size_t answer_size = 0;
     *status = 0;
+    DS_TRY(ds_hand_enter(h, false));
     ds_builder_init(&builder, url, sizeof(url));
     ds_put_text(&builder, h->identity.url);
     ds_put_text(&builder, path);
     for (size_t i = 0; i < DS_PINS_MAX; i++) {
         memcpy(pins[i], h->identity.pins[i].byte, sizeof(pins[i]));
     }
+    size_t pin_count = h->identity.pin_count;
+    DS_TRY((enum ds_err)ds_hand_leave(h, DS_OK));
     struct ds_handheld_post post = {.url = ds_builder_text(&builder),
                                     .body = body.data,
                                     .body_size = body.size,
                                     .pins = (const uint8_t(*)[32])pins,
-                                    .pin_count = h->identity.pin_count,
+                                    .pin_count = pin_count,
                                     .answer = answer->data,
                                     .answer_max = answer->size,
                                     .answer_size = &answer_size,

@@ -346,18 +346,26 @@ static void *look_many(void *context)
     return NULL;
 }
 
+static void *sync_many(void *context)
+{
+    for (int i = 0; i < 5; i++) {
+        (void)pocket_sync(context);
+    }
+    return NULL;
+}
+
 static void threads__may_share_a_handle(void **state)
 {
     struct pair *pair = *state;
-    pthread_t threads[3];
-    void *(*const work[3])(void *) = {record_many, look_many, record_many};
-    for (size_t i = 0; i < 3; i++) {
+    pthread_t threads[4];
+    void *(*const work[4])(void *) = {record_many, look_many, record_many, sync_many};
+    for (size_t i = 0; i < 4; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, work[i], &pair->p), 0);
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
-    assert_int_equal(pocket_status(&pair->p).unsent, 100);
+    assert_int_equal(log_of(pair, false).count, 101);
     (void)pocket_sync(&pair->p);
     assert_int_equal(pocket_status(&pair->p).unsent, 0);
 }
