@@ -78,8 +78,8 @@ static void *look(void *context)
         for (struct ds_watch_entry *at = watch->entries; at != NULL; at = at->next) {
             if (at->deadline_ms != 0 && now >= at->deadline_ms && !at->cut) {
                 at->cut = true;
+                ds_metrics_add(watch->cuts, 1); /* First: who is cut may look at once. */
                 shut(at);
-                ds_metrics_add(watch->cuts, 1);
             }
         }
         now += DS_WATCH_STEP_MS;

@@ -596,10 +596,11 @@ void hand_exchange(struct sim_hand *hand)
     }
 }
 
-bool hand_drain(struct sim_hand *hand)
+bool hand_drain(struct sim_hand *hand, uint64_t *rows)
 {
     struct sim *sim = hand->sim;
     struct ds_handheld_status status;
+    *rows = 0;
     for (unsigned i = 0; i < EXCHANGES_MAX; i++) {
         struct ds_handheld_sync_result result = {0};
         struct ds_handheld_detail detail = {{0}};
@@ -612,9 +613,9 @@ bool hand_drain(struct sim_hand *hand)
                    result.new_incarnation ? ", new incarnation" : "",
                    result.refetched != 0 ? ", refetch" : "", detail.text);
         after_exchange(hand, err, detail.text);
-        hand->drain_count += result.exchanges;
+        *rows += result.rows;
         SIM_MUST(sim, ds_handheld_status(hand->sdk, &status));
-        if (!result.more && status.unsent == 0 && result.rows == 0 && result.refetched == 0) {
+        if (!result.more && status.unsent == 0 && result.refetched == 0) {
             return true;
         }
     }

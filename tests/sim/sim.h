@@ -71,7 +71,6 @@ struct sim_hand {
     bool went_back;      /* Restored from a backup since it was made. */
     bool asked;          /* A request is on its way (begin without end). */
     uint64_t snapshot;   /* Greatest position that it may know of. */
-    unsigned drain_count;
 };
 
 struct sim_meter {
@@ -146,7 +145,7 @@ void sim_checked(const char *invariant);
 /* For steps that cannot fail unless the simulation itself is wrong. */
 #define SIM_MUST(sim, expr)                                                                        \
     do {                                                                                           \
-        int sim_err_ = (int)(expr);                                                                \
+        enum ds_err sim_err_ = (enum ds_err)(expr);                                                \
         if (sim_err_ != 0) {                                                                       \
             sim_fail((sim), "always_progress", "%s: %s", #expr, ds_err_name(sim_err_));            \
         }                                                                                          \
@@ -195,8 +194,9 @@ void hand_close(struct sim_hand *hand);
 void hand_open(struct sim_hand *hand);
 void hand_work(struct sim_hand *hand);
 void hand_exchange(struct sim_hand *hand); /* One round trip over a bad network. */
-/* Sync until nothing is left over a good network; false if it has not come to an end. */
-bool hand_drain(struct sim_hand *hand);
+/* Sync until nothing is left over a good network; false if it has not come to an end. rows: how many
+ * it took. */
+bool hand_drain(struct sim_hand *hand, uint64_t *rows);
 void hand_fault(struct sim_hand *hand);
 void hand_note_receipts(struct sim_hand *hand); /* Tell the model what the SDK says is received. */
 struct sim_hand *hand_any(struct sim *sim);     /* One that is switched on, or NULL. */
