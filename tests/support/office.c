@@ -61,7 +61,7 @@ void test_office_open(struct test_office *o, const struct ds_carrier *const *car
     struct ds_detail detail = {""};
 
     memset(o, 0, sizeof(*o));
-    scratch_make(&o->scratch);
+    scratch_make_fast(&o->scratch);
     stores[0] = open_store(&o->scratch, "store");
     stores[1] = open_store(&o->scratch, "keys");
     make_station(&station);
