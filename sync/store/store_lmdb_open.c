@@ -174,6 +174,20 @@ static void find_map(struct lmdb_store *store)
     mdb_txn_abort(txn);
 }
 
+/* While another process has the environment open, LMDB believes the lock file's word for which commit
+ * is the newest. A writer killed behind its commit's last write and before that word leaves the old
+ * one standing: whoever reads first sees the state before the commit, and writes on from there, over
+ * it. Taking the dead writer's lock mends the word; so that comes before any reading. */
+static int mend_newest(struct lmdb_store *store)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (rc == MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+    }
+    return rc;
+}
+
 static enum ds_err open_checked(struct lmdb_store *store, const char *dir, bool shrink,
                                 struct ds_detail *detail)
 {
@@ -194,6 +208,7 @@ static enum ds_err open_checked(struct lmdb_store *store, const char *dir, bool 
     rc = rc != 0 ? rc : mdb_env_stat(store->env, &stat);
     /* A writer killed within its commit leaves pages that are read but not yet durable: whoever
      * reads them here may acknowledge what stands in them. */
+    rc = rc != 0 || store->read_only ? rc : mend_newest(store);
     rc = rc != 0 || store->read_only ? rc : mdb_env_sync(store->env, 1);
     if (rc != MDB_SUCCESS) {
         return explain(rc, dir, detail);
