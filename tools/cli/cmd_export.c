@@ -170,6 +170,7 @@ static bool put_csv(struct export *export, const json_t *row)
         }
     }
     ds_csv_end_row(&writer);
+    ds_state_end(&export->state); /* Whoever reads what we write may take his time. */
     return ds_builder_end(&out, &made) == DS_OK &&
            fwrite(made.data, 1, made.size, export->to) == made.size;
 }
@@ -266,6 +267,7 @@ static json_t *properties_of(struct export *export, const json_t *row)
 static bool put_geojson(struct export *export, const json_t *row)
 {
     json_t *properties = properties_of(export, row);
+    ds_state_end(&export->state);
     fputs(export->count > 0 ? ",\n" : "", export->to);
     fputs("{\"type\":\"Feature\",\"properties\":", export->to);
     bool ok = json_dumpf(properties, export->to, JSON_COMPACT | JSON_PRESERVE_ORDER) == 0;

@@ -37,23 +37,11 @@ static enum ds_err ask_station(struct ds_state *state, struct ds_detail *detail)
 enum ds_err ds_state_open(struct ds_state *state, const char *dir, struct ds_detail *detail)
 {
     *state = (struct ds_state){.admin = NULL};
+    DS_TRY(ds_path_join(dir, "store", state->path));
     DS_TRY(ds_admin_open(dir, &state->admin, detail));
-    enum ds_err err = DS_OK;
     struct ds_site *site = ds_admin_site(state->admin);
-    if (site != NULL) {
-        state->store = site->store;
-    } else {
-        char path[DS_PATH_MAX];
-        struct ds_store_lmdb_options options = {.read_only = true};
-        err = ds_path_join(dir, "store", path);
-        if (err == DS_OK) {
-            err = ds_store_lmdb_open(path, &options, &state->store, detail);
-        }
-        state->own_store = err == DS_OK;
-    }
-    if (err == DS_OK) {
-        err = ask_station(state, detail);
-    }
+    state->store = site != NULL ? site->store : NULL;
+    enum ds_err err = ask_station(state, detail);
     if (err != DS_OK) {
         ds_state_close(state);
     }
@@ -115,6 +103,11 @@ enum ds_err ds_state_absolute(const char *path, char whole[static DS_PATH_MAX],
 enum ds_err ds_state_begin(struct ds_state *state)
 {
     ds_state_end(state);
+    if (state->store == NULL) {
+        struct ds_store_lmdb_options options = {.read_only = true};
+        DS_TRY(ds_store_lmdb_open(state->path, &options, &state->store, NULL));
+        state->own_store = true;
+    }
     return ds_store_begin(state->store, false, &state->txn);
 }
 

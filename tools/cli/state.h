@@ -13,7 +13,8 @@
 
 struct ds_state {
     struct ds_admin *admin;
-    struct ds_store *store; /* Of the site in this process, or our own for reading. */
+    char path[DS_PATH_MAX]; /* Of the store. */
+    struct ds_store *store; /* Of the site in this process, or our own for reading, when asked. */
     bool own_store;
     struct ds_txn *txn; /* Open between begin and end. */
     struct ds_id station;

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# Handhelds of the real SDK against a real server over HTTP: a book of 500 meters, drawn rounds, and
+# a server that is killed again and again meanwhile.
+set -eu
+. "$(dirname "$0")/cli_lib.sh"
+export DOORSTEP_PIN=246810
+
+# big_station DIR BOOKS METERS: books of so many meters each, with three months behind them.
+big_station() {
+    "$doorstep" station init "$1" --number BIG01 --name 大站 --offset +08:00 >/dev/null
+    {
+        echo number,name,active,role
+        for b in $(seq "$2"); do printf 'W%02d,员工%d,1,reader\n' "$b" "$b"; done
+    } >worker.csv
+    {
+        echo number,name,assignee
+        for b in $(seq "$2"); do printf 'B%02d,第%d册,W%02d\n' "$b" "$b" "$b"; done
+    } >book.csv
+    awk -v books="$2" -v meters="$3" 'BEGIN {
+        print "manufacturer,meter_no,book,walk_order,dial_digits,unit_l,state" >"meter.csv"
+        print "manufacturer,meter_no,i202510,i202511,i202512" >"history.csv"
+        for (b = 1; b <= books; b++) for (m = 1; m <= meters; m++) {
+            no = b * 10000 + m
+            printf "甲厂,%d,B%02d,%d,5,1000,active\n", no, b, m >"meter.csv"
+            printf "甲厂,%d,%d,%d,%d\n", no, 1000 + m, 1020 + m, 1040 + m >"history.csv"
+        } }'
+    for kind in worker book meter history; do
+        "$doorstep" import "$1" $kind.csv --kind $kind >/dev/null
+    done
+    "$doorstep" period open "$1" --all --period 202601 >/dev/null
+}
+
+a_book_of_500_meters__is_on_a_fresh_handheld_after_one_sync() {
+    big_station s 1 500
+    start_server s
+    exits 0 "$doorstep" device code s --worker W01 --url "$url"
+    exits 0 "$doorstep" handheld --store h enrol "$out"
+    exits 0 "$doorstep" handheld --store h sync --json
+    echo "     $(printf '%s' "$out" | jq -c '{exchanges, rows}')"
+    stop_server
+    exits 0 "$doorstep" handheld --store h books --json
+    equal meters 500 "$(printf '%s' "$out" | jq '.books[0].meters')"
+    exits 0 "$doorstep" handheld --store h list --book B01 --json
+    equal 'in walking order' 500 "$(printf '%s' "$out" | jq '[.meters[].walk_order] as $w |
+        if $w == ($w | sort) then ($w | length) else 0 end')"
+    for m in 10001 10250 10500; do
+        exits 0 "$doorstep" handheld --store h show --meter $m
+        exits 0 "$doorstep" handheld --store h read --meter $m --index $((1060 + m - 10000))
+    done
+    exits 0 "$doorstep" handheld --store h books --json
+    equal read 3 "$(printf '%s' "$out" | jq '.books[0].read')"
+}
+
+# read_once STATION RECORD: every committed reading stands in the state once, and no other.
+read_once() {
+    "$doorstep" export "$1" --kind reading --format jsonl |
+        jq -r 'select(.period == 202601) | "\(.meter) \(.instant_ms) \(.index)"' | sort >have
+    jq -r '.handhelds[].commits[] | "\(.meter) \(.instant_ms) \(.index)"' "$2" | sort >due
+    cmp -s have due || complain "readings differ: $(diff have due | head -n 5)"
+    [ -s due ] || complain 'nothing was committed'
+}
+
+drawn_rounds__arrive_whole_and_once() {
+    big_station s 4 50
+    start_server s
+    # Ten handhelds on four books: several share one, each with its own part.
+    exits 0 "$doorstep" simulate --server "$url" --station s --handhelds 10 --days 2 --seed 7 \
+        --record rec.json --json
+    equal readings 200 "$(printf '%s' "$out" | jq .readings)"
+    equal unsent 0 "$(printf '%s' "$out" | jq .unsent)"
+    read_once s rec.json
+    exits 0 "$doorstep" journal verify s
+    exits 0 "$doorstep" rebuild s
+}
+
+the_same_seed__draws_the_same_indexes() {
+    local first
+    big_station s 1 30
+    start_server s
+    exits 0 "$doorstep" simulate --server "$url" --station s --handhelds 1 --seed 3 --record a.json
+    first=$(jq -c '[.handhelds[].commits[].index]' a.json)
+    exits 0 "$doorstep" simulate --server "$url" --station s --handhelds 1 --seed 3 --record b.json
+    equal indexes "$first" "$(jq -c '[.handhelds[].commits[].index]' b.json)"
+    exits 0 "$doorstep" simulate --server "$url" --station s --handhelds 1 --seed 4 --record c.json
+    [ "$first" != "$(jq -c '[.handhelds[].commits[].index]' c.json)" ] ||
+        complain 'another seed draws the same'
+}
+
+wrong_calls__are_refused_before_anything_is_made() {
+    big_station s 1 2
+    exits 5 "$doorstep" simulate --server http://127.0.0.1:9 --station s --handhelds 1
+    start_server s
+    exits 2 "$doorstep" simulate --server "$url" --station s --handhelds 0
+    exits 2 "$doorstep" simulate --server "$url" --station s --days 32
+    exits 2 "$doorstep" simulate --server "$url" --station s --drop-op
+    exits 1 "$doorstep" simulate --server "$url" --station s --scenario none.ini
+}
+
+# SIGKILL, twenty times, whatever the server is doing; handhelds call again until it is back. All
+# the while another process has the store open: LMDB then keeps its lock file over the kills.
+a_server_that_is_killed_twenty_times__loses_and_doubles_nothing() {
+    local kills=0 simulation reader
+    big_station s 10 250
+    start_server s
+    port=${url##*:}
+    mkfifo pipe
+    exec 8<>pipe
+    "$doorstep" export s --kind meter --format csv >pipe 2>reader.err &
+    reader=$!
+    "$doorstep" simulate --server "$url" --station s --handhelds 10 --days 3 --seed 11 \
+        --record rec.json --json >sim.out 2>sim.err &
+    simulation=$!
+    # Begin when the first handheld has enrolled.
+    until grep -q 'event=exchange\|route=.*xchange' "$work/server.log" ||
+        ! kill -0 $simulation 2>/dev/null; do sleep 0.02; done
+    while [ $kills -lt 20 ] && kill -0 $simulation 2>/dev/null; do
+        sleep "0.$(printf '%02d' $((kills * 7 % 10 + 1)))"
+        kill -KILL "$server"
+        wait "$server" 2>/dev/null || true
+        kills=$((kills + 1))
+        start_server s
+    done
+    kill -0 $reader || complain 'the other reader did not stay'
+    kill $reader
+    wait $simulation || complain "simulate: $(tail -c 500 sim.out sim.err)"
+    echo "     killed $kills times: $(jq -c '{readings, unsent}' sim.out)"
+    equal kills 20 "$kills"
+    equal readings 2500 "$(jq .readings sim.out)"
+    equal unsent 0 "$(jq .unsent sim.out)"
+    read_once s rec.json
+    exits 0 "$doorstep" journal verify s
+    exits 0 "$doorstep" rebuild s
+}
+
+run_cases a_book_of_500_meters__is_on_a_fresh_handheld_after_one_sync \
+    drawn_rounds__arrive_whole_and_once \
+    the_same_seed__draws_the_same_indexes \
+    wrong_calls__are_refused_before_anything_is_made \
+    a_server_that_is_killed_twenty_times__loses_and_doubles_nothing

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# A station by the command line alone: made, filled, exported, backed up, verified, broken.
+set -eu
+. "$(dirname "$0")/cli_lib.sh"
+
+station__is_made_once_and_says_what_it_is() {
+    exits 0 "$doorstep" station init s --number S1 --name 一站 --offset -03:30
+    exits 0 "$doorstep" station show s --json
+    equal name 一站 "$(printf '%s' "$out" | jq -r .station.name)"
+    equal offset -210 "$(printf '%s' "$out" | jq .station.offset_min)"
+    exits 1 "$doorstep" station init s --number S1 --name x --offset +08:00 --json
+    equal error DS_ERR_EXISTS "$(printf '%s' "$out" | jq -r .error)"
+    exits 2 "$doorstep" station init t --number S1 --name x --offset 8
+    exits 1 "$doorstep" station show nowhere
+    # A clock of its own is for sample stations.
+    exits 1 "$doorstep" station init t --number S1 --name x --offset Z --clock 2026-01-01T00:00:00Z
+    [ ! -e t ] || complain 'half a station was left'
+}
+
+every_command__is_listed_and_answers_help_in_text() {
+    local count
+    exits 0 "$doorstep" --help
+    count=$(printf '%s\n' "$out" | grep -c '^  [a-z]')
+    [ "$count" -ge 30 ] || complain "only $count commands"
+    exits 0 "$doorstep" import --help
+    holds usage "$out" 'usage: doorstep import DIR FILE --kind K'
+    exits 2 "$doorstep"
+    exits 2 "$doorstep" import s
+    exits 0 "$doorstep" --version
+    holds version "$out" '^doorstep [0-9]'
+}
+
+# Each kind exported as CSV loads again and changes nothing; so does the GeoJSON.
+exports__load_again_and_change_nothing() {
+    local kind before
+    small_station s
+    printf 'number,name,class\nF1,=2+3,residential\nF2,-12,residential\n' >formula.csv
+    exits 0 "$doorstep" import s formula.csv --kind account
+    exits 0 "$doorstep" export s --kind account --format csv --out account.csv
+    holds 'guarded formula' "$(cat account.csv)" "^F1,'=2+3,"
+    printf '[file]\nguard=1\n' >guard.ini
+    before=$("$doorstep" journal head s --json | jq .size)
+    for kind in station worker account premises meter book; do
+        exits 0 "$doorstep" export s --kind $kind --format csv --out $kind.csv
+        exits 0 "$doorstep" import s $kind.csv --kind $kind --map guard.ini --json
+        equal "$kind: written" 0 "$(printf '%s' "$out" | jq .written)"
+    done
+    exits 0 "$doorstep" export s --kind premises --format geojson --out premises.geojson
+    exits 0 "$doorstep" import s premises.geojson --kind premises --json
+    equal 'geojson: written' 0 "$(printf '%s' "$out" | jq .written)"
+    equal 'geojson: loaded' 5 "$(printf '%s' "$out" | jq .loaded)"
+    equal size "$before" "$("$doorstep" journal head s --json | jq .size)"
+    exits 0 "$doorstep" export s --kind meter --format jsonl
+    equal 'lines of JSON' 5 "$(printf '%s\n' "$out" | jq -s length)"
+    exits 2 "$doorstep" export s --kind meter --format geojson
+    exits 2 "$doorstep" export s --kind unicorn --format csv
+}
+
+one_command_at_a_time__holds_the_station() {
+    small_station s
+    exec 9>>s/lock
+    flock 9
+    exits 1 "$doorstep" station show s --json
+    equal error DS_ERR_LOCKED "$(printf '%s' "$out" | jq -r .error)"
+    flock -u 9
+    exits 0 "$doorstep" station show s
+}
+
+users__log_in_with_a_password_that_was_never_an_argument() {
+    small_station s
+    exits 2 "$doorstep" user add s --name boss --role supervisor
+    holds reason "$err" 'DOORSTEP_PASSWORD'
+    printf 'a long password\nsecond line\n' >password
+    exits 0 "$doorstep" user add s --name boss --role supervisor,auditor --password-file password
+    exits 1 env DOORSTEP_PASSWORD=short "$doorstep" user add s --name clerk --role clerk
+    exits 2 env DOORSTEP_PASSWORD='a long password' "$doorstep" user add s --name x --role king
+    exits 0 "$doorstep" user list s --json
+    equal users '["boss"]' "$(printf '%s' "$out" | jq -c '[.users[].name]')"
+    start_server s
+    equal login 200 "$(curl -s -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' \
+        -d '{"user":"boss","password":"a long password"}' "$url/api/v1/login")"
+    exits 0 "$doorstep" user remove s --name boss
+    equal 'login after removal' 401 "$(curl -s -o /dev/null -w '%{http_code}' \
+        -H 'Content-Type: application/json' -d '{"user":"boss","password":"a long password"}' \
+        "$url/api/v1/login")"
+}
+
+device_code__reads_the_same_from_its_picture() {
+    local text
+    small_station s
+    exits 0 "$doorstep" device code s --worker W01 --qr code.png
+    text=$(printf '%s\n' "$out" | head -n 1)
+    holds code "$text" '^DS1:[A-Za-z0-9_-]*$'
+    if command -v zbarimg >/dev/null; then
+        equal 'what a foreign reader sees' "QR-Code:$text" "$(zbarimg -q code.png 2>/dev/null)"
+    fi
+    exits 0 "$doorstep" device code s --worker W01 --qr-text
+    [ "$(printf '%s\n' "$out" | wc -l)" -gt 20 ] || complain 'no symbol on the terminal'
+    exits 1 "$doorstep" device code s --worker W99
+}
+
+periods__open_and_close_step_by_step() {
+    small_station s
+    exits 0 "$doorstep" period open s --book B01 --period 202602 --due 2026-02-27
+    exits 0 "$doorstep" period close s --all --period 202602
+    exits 0 "$doorstep" period close s --all --period 202602 --json
+    equal 'written again' 0 "$(printf '%s' "$out" | jq .written)"
+    exits 0 "$doorstep" export s --kind period --format csv
+    holds state "$out" 'B01,202602,reading_closed,2026-02-27'
+    exits 2 "$doorstep" period open s --period 202602
+    exits 2 "$doorstep" period open s --all --period 202613
+    exits 1 "$doorstep" period open s --book B99 --period 202602
+    exits 0 "$doorstep" book assign s --book B01 --worker W01
+    exits 1 "$doorstep" book assign s --book B01 --worker W99
+}
+
+journal__verifies_and_any_changed_byte_of_it_is_found_and_named() {
+    small_station s
+    exits 0 "$doorstep" journal verify s --json
+    equal root "$(printf '%s' "$out" | jq -r .root)" \
+        "$("$doorstep" journal head s --json | jq -r .root)"
+    exits 0 "$doorstep" rebuild s --json
+    equal equal true "$(printf '%s' "$out" | jq .equal)"
+    exits 0 "$doorstep" scrub s
+    # A text that stands in clear in an entry of the journal (and in the state) becomes another.
+    grep -qa '一册' s/store/data.mdb || complain 'nothing found to change'
+    LC_ALL=C sed -i 's/一册/一冊/g' s/store/data.mdb
+    exits 4 "$doorstep" journal verify s
+    holds 'the place' "$err" 'entry [0-9]'
+    exits 4 "$doorstep" scrub s
+    exits 4 "$doorstep" rebuild s
+}
+
+backup__of_a_running_station_restores_in_a_new_epoch() {
+    small_station s
+    printf 'a long password\n' >password
+    exits 0 "$doorstep" user add s --name root --role admin --password-file password
+    start_server s
+    exits 0 "$doorstep" backup s copy
+    printf 'number,name,class\nQ1,later,residential\n' >later.csv
+    exits 0 "$doorstep" import s later.csv --kind account
+    stop_server
+    exits 0 "$doorstep" restore copy r --user root --json
+    equal epoch 2 "$(printf '%s' "$out" | jq .epoch)"
+    exits 0 "$doorstep" journal verify r
+    exits 0 "$doorstep" rebuild r
+    exits 0 "$doorstep" export r --kind account --format csv
+    ! printf '%s' "$out" | grep -q later || complain 'the copy is newer than itself'
+    exits 1 "$doorstep" restore copy r --user root
+}
+
+asset__and_tariff_and_code_load_from_the_sample() {
+    small_station s
+    for kind in tariff code; do
+        cp "$DS_SRC/tools/sample/$kind.csv" in.csv
+        exits 0 "$doorstep" import s in.csv --kind $kind
+    done
+    cp "$DS_SRC/tools/sample/asset.geojson" .
+    exits 0 "$doorstep" import s asset.geojson --kind asset --json
+    equal pipes 1792 "$(printf '%s' "$out" | jq .loaded)"
+    exits 0 "$doorstep" export s --kind asset --format geojson --out out.geojson
+    exits 0 "$doorstep" import s out.geojson --kind asset --json
+    equal written 0 "$(printf '%s' "$out" | jq .written)"
+    equal 'a line as it was' "$(jq -c '[.features[] | select(.properties.number == "SJZ01-P0001")
+        .geometry]' asset.geojson)" "$(jq -c '[.features[] |
+        select(.properties.number == "SJZ01-P0001") .geometry]' out.geojson)"
+}
+
+run_cases station__is_made_once_and_says_what_it_is \
+    every_command__is_listed_and_answers_help_in_text \
+    exports__load_again_and_change_nothing \
+    one_command_at_a_time__holds_the_station \
+    users__log_in_with_a_password_that_was_never_an_argument \
+    device_code__reads_the_same_from_its_picture \
+    periods__open_and_close_step_by_step \
+    journal__verifies_and_any_changed_byte_of_it_is_found_and_named \
+    backup__of_a_running_station_restores_in_a_new_epoch \
+    asset__and_tariff_and_code_load_from_the_sample
