@@ -77,7 +77,7 @@ static void draw_profile(struct sim *sim)
     p->hands = 3 + (sim_chance(sim, 200) ? sim_below(sim, 6) : sim_below(sim, 2));
     p->books = 2 + sim_below(sim, SIM_BOOKS_MAX - 1);
     p->meters = 2 + sim_below(sim, 3);
-    p->steps = 40 + sim_below(sim, 60);
+    p->steps = 30 + sim_below(sim, 60);
     p->office = 50 + 50 * sim_below(sim, 5);
     p->sync = 150 + 100 * sim_below(sim, 5);
     p->fault = 20 * sim_below(sim, 6);

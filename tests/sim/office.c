@@ -68,7 +68,8 @@ static struct ds_slice numbered(char text[static TEXT_SIZE], const char *prefix,
 static void add_grant(struct paper *paper, const struct ds_id *worker, enum ds_role role)
 {
     struct ds_role_grant grant = {.presence = {0}};
-    struct ds_id id = ds_grant_id(&paper->sim->station, worker, (uint8_t)role, &paper->sim->station);
+    struct ds_id id =
+        ds_grant_id(&paper->sim->station, worker, (uint8_t)role, &paper->sim->station);
     DS_SET(&grant, role_grant, worker, *worker);
     DS_SET(&grant, role_grant, role, role);
     DS_SET(&grant, role_grant, subtree, paper->sim->station);
