@@ -209,7 +209,14 @@ enum ds_err ds_link_keys_server(const struct ds_secret *server_box,
 {
     struct ds_hash server_public;
     ds_box_public(server_box, &server_public);
-    int failed = crypto_kx_server_session_keys(keys->up.byte, keys->down.byte, server_public.byte,
+    return ds_link_keys_known(server_box, &server_public, device_box, keys);
+}
+
+enum ds_err ds_link_keys_known(const struct ds_secret *server_box,
+                               const struct ds_hash *server_public,
+                               const struct ds_hash *device_box, struct ds_link_keys *keys)
+{
+    int failed = crypto_kx_server_session_keys(keys->up.byte, keys->down.byte, server_public->byte,
                                                server_box->byte, device_box->byte);
     return failed != 0 ? DS_ERR_USAGE : DS_OK;
 }

@@ -66,6 +66,11 @@ DS_NODISCARD enum ds_err ds_link_keys_device(const struct ds_secret *device_box,
 DS_NODISCARD enum ds_err ds_link_keys_server(const struct ds_secret *server_box,
                                              const struct ds_hash *device_box,
                                              struct ds_link_keys *keys);
+/* The same for who keeps the server's public key at hand: half the work. */
+DS_NODISCARD enum ds_err ds_link_keys_known(const struct ds_secret *server_box,
+                                            const struct ds_hash *server_public,
+                                            const struct ds_hash *device_box,
+                                            struct ds_link_keys *keys);
 
 /* Keyed BLAKE2b-128 over up to two parts. */
 void ds_tag(const struct ds_secret *key, struct ds_slice a, struct ds_slice b,

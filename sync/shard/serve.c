@@ -23,7 +23,8 @@ static enum ds_err device_keys(struct ds_serve *serve, struct ds_txn *txn)
         return DS_ERR_AUTH;
     }
     DS_TRY(err);
-    return ds_link_keys_server(&serve->shard->secret.box, &device->box_key, &serve->keys);
+    return ds_link_keys_known(&serve->shard->secret.box, &serve->shard->box_public,
+                              &device->box_key, &serve->keys);
 }
 
 /* One batch of the request: parse, find its signer, verify. A batch that is not this device's own
