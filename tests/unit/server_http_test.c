@@ -46,7 +46,7 @@ static void handle(void *context, const struct ds_http_request *request,
     } else if (strcmp(request->path, "/stream") == 0) {
         answer->stream = stream_lines;
     } else if (strcmp(request->path, "/arena") == 0) {
-        assert_non_null(ds_arena_alloc(request->arena, DS_HTTP_ARENA_SIZE));
+        assert_non_null(ds_arena_alloc(request->arena, DS_HTTP_ARENA_SIZE - 64));
         ds_put_text(&answer->body, "filled");
     } else {
         ds_put_bytes(&answer->body, request->body);
