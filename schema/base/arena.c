@@ -41,7 +41,7 @@ static void check(const struct ds_arena *arena)
 
 static void poison(const struct ds_arena *arena)
 {
-    if (!is_on_stack(arena->base)) {
+    if (arena->base != NULL && !is_on_stack(arena->base)) {
         ASAN_POISON_MEMORY_REGION(arena->base + arena->used, arena->size - arena->used);
     }
 }
