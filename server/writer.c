@@ -76,11 +76,12 @@ static void check_fatal(struct ds_writer *writer, enum ds_err err)
     if (!broken && err != DS_ERR_IO && err != DS_ERR_INTEGRITY) {
         return;
     }
+    err = err != DS_OK ? err : DS_ERR_IO;
     if (writer->options.on_fatal != NULL) {
         writer->options.on_fatal(writer->options.context, err);
     }
     pthread_mutex_lock(&writer->lock);
-    writer->fatal = err != DS_OK ? err : DS_ERR_IO;
+    writer->fatal = err;
     pthread_mutex_unlock(&writer->lock);
 }
 
