@@ -9,7 +9,7 @@
 #define FEED_BYTES ((size_t)512 * 1024)
 #define STREAM_CHUNK ((size_t)2 * 1024 * 1024) /* Room for one page as JSON. */
 #define STREAM_WAIT_MS 2000 /* How late a stream notices that the server stops. */
-#define STREAM_PING_MS 15000
+#define STREAM_PING_MS 6000
 #define RETRY_AFTER_S 5
 
 /* ---- Head ---- */
@@ -201,7 +201,7 @@ static enum ds_err write_page(struct events *events, struct ds_http_stream *stre
 static bool still_signed_in(struct events *events)
 {
     struct ds_session session;
-    bool good = ds_session_find(events->office->users, events->session, &session) == DS_OK &&
+    bool good = ds_session_peek(events->office->users, events->session, &session) == DS_OK &&
                 (session.roles & DS_ROLES_READ) != 0;
 
     events->personal = good && (session.roles & DS_ROLES_PERSONAL) != 0;

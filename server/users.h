@@ -59,6 +59,9 @@ DS_NODISCARD enum ds_err ds_session_begin(struct ds_users *users, const char *na
 /* Whose session is this? Roles are read anew from the state. DS_ERR_AUTH. */
 DS_NODISCARD enum ds_err ds_session_find(struct ds_users *users, const char *id,
                                          struct ds_session *session);
+/* The same, but it does not count as use: an open event stream keeps nobody signed in. */
+DS_NODISCARD enum ds_err ds_session_peek(struct ds_users *users, const char *id,
+                                         struct ds_session *session);
 void ds_session_end(struct ds_users *users, const char *id);
 size_t ds_session_count(struct ds_users *users);
 

@@ -203,6 +203,36 @@ static void sessions__an_idle_one_ends(void **state)
     assert_int_equal(ds_session_find(o->office.users, o->session, &session), DS_ERR_AUTH);
 }
 
+static int64_t minutes;
+
+static int64_t fake_monotonic_ms(void *context)
+{
+    (void)context;
+    return minutes * 60000;
+}
+
+static void sessions__use_prolongs_them_looking_does_not_and_12_hours_end_them(void **state)
+{
+    struct test_office *o = *state;
+    struct ds_users *users = o->office.users;
+    struct ds_session session;
+
+    o->site.clock.monotonic_ms = fake_monotonic_ms;
+    minutes = 0;
+    test_office_user(o, "boss", 0);
+    minutes = 20;
+    assert_int_equal(ds_session_find(users, o->session, &session), DS_OK);
+    minutes = 49;
+    assert_int_equal(ds_session_peek(users, o->session, &session), DS_OK);
+    minutes = 50;
+    assert_int_equal(ds_session_peek(users, o->session, &session), DS_ERR_AUTH);
+    test_office_login(o, "boss");
+    for (minutes = 50; minutes < 50 + 12 * 60; minutes += 15) {
+        assert_int_equal(ds_session_find(users, o->session, &session), DS_OK);
+    }
+    assert_int_equal(ds_session_find(users, o->session, &session), DS_ERR_AUTH);
+}
+
 static void sessions__beyond_1024_the_oldest_gives_way(void **state)
 {
     struct test_office *o = *state;
@@ -234,6 +264,7 @@ int main(void)
         ONE(users__names_and_passwords_have_limits_on_both_sides),
         ONE(users__are_listed_by_name_and_kept_over_a_restart),
         ONE(sessions__an_idle_one_ends),
+        ONE(sessions__use_prolongs_them_looking_does_not_and_12_hours_end_them),
         ONE(sessions__beyond_1024_the_oldest_gives_way),
     };
 
