@@ -271,8 +271,8 @@ static void log_call(struct ds_call *call, enum ds_err err)
 {
     struct ds_log_line line;
 
-    /* Reads that went well are counted, not told. */
-    if (err == DS_OK && strcmp(call->request->method, "GET") == 0) {
+    /* Reads that went well are counted, not told, unless somebody's personal data was read. */
+    if (err == DS_OK && call->opened == 0 && strcmp(call->request->method, "GET") == 0) {
         return;
     }
     ds_log_begin(&line, call->office->log, call->answer->status >= 500 ? DS_LOG_ERROR : DS_LOG_INFO,
@@ -282,6 +282,10 @@ static void log_call(struct ds_call *call, enum ds_err err)
     ds_log_number(&line, "status", call->answer->status);
     if (!ds_id_is_none(&call->session.user.worker)) {
         ds_log_id(&line, "worker", &call->session.user.worker);
+    }
+    if (call->opened != 0) {
+        ds_log_number(&line, "personal", call->opened);
+        ds_log_text(&line, "path", call->request->path);
     }
     if (err != DS_OK) {
         ds_log_text(&line, "error", ds_err_name(err));

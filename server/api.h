@@ -58,6 +58,7 @@ struct ds_call {
     json_t *body;                            /* Of routes that take a shape. */
     struct ds_detail detail;
     uint32_t retry_after_s; /* Goes with DS_ERR_BUSY. */
+    uint32_t opened;        /* Personal fields that were opened. */
 };
 
 struct ds_api_options {

@@ -157,8 +157,10 @@ enum ds_err ds_view_begin(struct ds_view *view, struct ds_office *office, struct
 enum ds_err ds_call_view(struct ds_call *call, struct ds_view *view)
 {
     bool personal = (call->session.roles & DS_ROLES_PERSONAL) != 0;
+    enum ds_err err = ds_view_begin(view, call->office, call->arena, call->out, personal);
 
-    return ds_view_begin(view, call->office, call->arena, call->out, personal);
+    view->call = call;
+    return err;
 }
 
 void ds_view_end(struct ds_view *view)
@@ -192,9 +194,15 @@ static bool open_personal(void *context, const struct ds_field *field, struct ds
         return false;
     }
     ds_builder_init(&out, view->clear, sizeof(view->clear));
-    return ds_customer_open(&view->office->site->shard, view->keys, &view->entity, field->tag,
-                            sealed, &out) == DS_OK &&
-           ds_builder_end(&out, clear) == DS_OK;
+    if (ds_customer_open(&view->office->site->shard, view->keys, &view->entity, field->tag, sealed,
+                         &out) != DS_OK ||
+        ds_builder_end(&out, clear) != DS_OK) {
+        return false;
+    }
+    if (view->call != NULL) {
+        view->call->opened++;
+    }
+    return true;
 }
 
 static void put_id_member(struct ds_builder *out, const struct ds_id *id, bool *first)

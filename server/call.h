@@ -1,8 +1,8 @@
 /* What handlers of the API do again and again: parameters, rows as JSON, writes as the user.
  *
  * Private to server/. A view is two read transactions (state, customer keys) and a place to write;
- * personal fields are opened only for roles that may see them, and each opening is counted in the
- * log by entity, never by content. */
+ * personal fields are opened only for roles that may see them, and who opened how many by which
+ * path stands in the log. */
 #ifndef DS_SERVER_CALL_H
 #define DS_SERVER_CALL_H
 
@@ -49,7 +49,8 @@ struct ds_view {
     struct ds_office *office;
     struct ds_arena *arena;
     struct ds_builder *out;
-    struct ds_id entity; /* That is being shown. */
+    struct ds_call *call; /* Told of what was opened; may be NULL. */
+    struct ds_id entity;  /* That is being shown. */
     uint8_t clear[DS_PERSONAL_CLEAR_MAX];
 };
 /* personal: open personal fields. */

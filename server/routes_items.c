@@ -31,6 +31,9 @@ static void put_value(struct ds_view *view, const struct ds_field *field,
                              &clear) == DS_OK &&
             ds_builder_end(&clear, &text) == DS_OK) {
             ds_json_put_string(view->out, text);
+            if (view->call != NULL) {
+                view->call->opened++;
+            }
             return;
         }
     }

@@ -157,6 +157,17 @@ if grep -qv '^20[0-9-]*T[0-9:.]*Z level=' st.log; then
 fi
 ! grep -q 'correct horse' st.log || fail 'a password in the log'
 
+# Who read personal data stands in the log, and what he read does not.
+printf 'number,name,class\nA1,Zhang San,residential\n' >account.csv
+"$bin/doorstep" import st account.csv --kind account >/dev/null
+printf 'manufacturer,meter_no,account\nM,1,A1\n' >meter.csv
+"$bin/doorstep" import st meter.csv --kind meter >/dev/null
+meter=$(get '/api/v1/meters?account=A1' | jq -r '.items[0].id')
+equal 'an opened name' 'Zhang San' "$(get "/api/v1/meters/$meter" | jq -r .account.name)"
+grep -q "route=meter status=200 .* personal=1 path=/api/v1/meters/$meter" st.log ||
+    fail 'the log does not tell who read personal data'
+! grep -q 'Zhang' st.log || fail 'personal data in the log'
+
 # ---- It stops as it should: the stream ends, the exit code is 0, the socket is gone
 stop_server || fail "exit code $?"
 wait "$stream" 2>/dev/null || true
