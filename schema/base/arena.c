@@ -23,7 +23,6 @@ static bool is_on_stack(const void *memory)
     return at > frame && at - frame < STACK_MAX;
 }
 #else
-#define is_on_stack(memory) ((void)(memory), true)
 #define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 enum { GAP = 0 };
@@ -41,9 +40,13 @@ static void check(const struct ds_arena *arena)
 
 static void poison(const struct ds_arena *arena)
 {
+#ifdef DS_HAS_ASAN
     if (arena->base != NULL && !is_on_stack(arena->base)) {
         ASAN_POISON_MEMORY_REGION(arena->base + arena->used, arena->size - arena->used);
     }
+#else
+    (void)arena;
+#endif
 }
 
 void ds_arena_init(struct ds_arena *arena, void *memory, size_t size)
