@@ -194,8 +194,8 @@ void hand_close(struct sim_hand *hand);
 void hand_open(struct sim_hand *hand);
 void hand_work(struct sim_hand *hand);
 void hand_exchange(struct sim_hand *hand); /* One round trip over a bad network. */
-/* Sync until nothing is left over a good network; false if it has not come to an end. rows: how many
- * it took. */
+/* Sync until nothing is left over a good network; false if it has not come to an end. rows: how
+ * many it took. */
 bool hand_drain(struct sim_hand *hand, uint64_t *rows);
 void hand_fault(struct sim_hand *hand);
 void hand_note_receipts(struct sim_hand *hand); /* Tell the model what the SDK says is received. */
