@@ -109,34 +109,28 @@ static void the_sample_day__agrees_with_what_it_expects(void **state)
 static void the_choice__is_by_grade_and_then_by_the_claimed_instant(void **state)
 {
     (void)state;
+    /* Rows: index, time, method, photo, worker. */
     static const struct {
-        const char *rows;
+        const char *rows[2];
         int64_t index;
     } cases[] = {
-        {"1,08:00:00,on_site,0,W1;2,09:00:00,on_site,0,W1", 2},
-        {"1,08:00:00,on_site,1,W1;2,09:00:00,on_site,0,W1", 1},
-        {"1,08:00:00,on_site,0,W1;2,09:00:00,estimate,0,W1", 1},
-        {"1,08:00:00,on_site,0,W2;2,09:00:00,on_site,0,W1", 1},
-        {"1,08:00:00,estimate,0,W2;2,09:00:00,estimate,0,W1", 1},
+        {{"1,2026-01-30T08:00:00+08:00,on_site,0,W1", "2,2026-01-30T09:00:00+08:00,on_site,0,W1"},
+         2},
+        {{"1,2026-01-30T08:00:00+08:00,on_site,1,W1", "2,2026-01-30T09:00:00+08:00,on_site,0,W1"},
+         1},
+        {{"1,2026-01-30T08:00:00+08:00,on_site,0,W1", "2,2026-01-30T09:00:00+08:00,estimate,0,W1"},
+         1},
+        {{"1,2026-01-30T08:00:00+08:00,on_site,0,W2", "2,2026-01-30T09:00:00+08:00,on_site,0,W1"},
+         1},
+        {{"1,2026-01-30T08:00:00+08:00,estimate,0,W2", "2,2026-01-30T09:00:00+08:00,estimate,0,W1"},
+         1},
     };
     for (size_t i = 0; i < DS_COUNT(cases); i++) {
         char table[1024];
-        size_t used = (size_t)snprintf(
-            table, sizeof(table), "act,manufacturer,meter_no,index,instant,method,photo,worker\n");
-        for (const char *at = cases[i].rows; *at != '\0';) {
-            int index = 0;
-            int worker = 0;
-            char time[16];
-            char method[16];
-            int photo = 0;
-            assert_int_equal(
-                sscanf(at, "%d,%15[^,],%15[^,],%d,W%d", &index, time, method, &photo, &worker), 5);
-            used += (size_t)snprintf(table + used, sizeof(table) - used,
-                                     "read,m,1,%d,2026-01-30T%s+08:00,%s,%d,W%d\n", index, time,
-                                     method, photo, worker);
-            at += strcspn(at, ";");
-            at += *at == ';';
-        }
+        snprintf(table, sizeof(table),
+                 "act,manufacturer,meter_no,index,instant,method,photo,worker\n"
+                 "read,m,1,%s\nread,m,1,%s\n",
+                 cases[i].rows[0], cases[i].rows[1]);
         write_file("truth.csv", table);
         write_file("day.ini", "[scenario]\nperiod=202601\nday=2026-01-30\ntruth=truth.csv\n"
                               "[handheld.1]\nworker=W1\nsync=18:00\n"

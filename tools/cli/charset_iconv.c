@@ -8,6 +8,8 @@
 struct ds_charset {
     const char *name;
     bool utf8;
+    bool has_in;
+    bool has_out;
     iconv_t in;
     iconv_t out;
 };
@@ -35,6 +37,16 @@ static const char *known_name(const char *name)
     return NULL;
 }
 
+/* iconv_open() says (iconv_t)-1 for "no such encoding". */
+static bool open_both(struct ds_charset *charset)
+{
+    charset->in = iconv_open("UTF-8", charset->name);
+    charset->has_in = (intptr_t)charset->in != -1;
+    charset->out = iconv_open(charset->name, "UTF-8");
+    charset->has_out = (intptr_t)charset->out != -1;
+    return charset->has_in && charset->has_out;
+}
+
 enum ds_err ds_charset_open(const char *name, struct ds_charset **charset, struct ds_detail *detail)
 {
     const char *found = known_name(name);
@@ -48,9 +60,7 @@ enum ds_err ds_charset_open(const char *name, struct ds_charset **charset, struc
     }
     made->name = found;
     made->utf8 = strcmp(found, "UTF-8") == 0;
-    made->in = made->utf8 ? (iconv_t)-1 : iconv_open("UTF-8", found);
-    made->out = made->utf8 ? (iconv_t)-1 : iconv_open(found, "UTF-8");
-    if (!made->utf8 && (made->in == (iconv_t)-1 || made->out == (iconv_t)-1)) {
+    if (!made->utf8 && !open_both(made)) {
         ds_charset_close(made);
         ds_detail_set(detail, "encoding ", name, ": this machine's C library does not have it",
                       NULL);
@@ -65,10 +75,10 @@ void ds_charset_close(struct ds_charset *charset)
     if (charset == NULL) {
         return;
     }
-    if (charset->in != (iconv_t)-1) {
+    if (charset->has_in) {
         iconv_close(charset->in);
     }
-    if (charset->out != (iconv_t)-1) {
+    if (charset->has_out) {
         iconv_close(charset->out);
     }
     free(charset);

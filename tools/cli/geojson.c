@@ -58,7 +58,7 @@ void ds_geojson_close(struct ds_geojson *file)
 
 static int take(struct ds_geojson *file)
 {
-    int c = getc_unlocked(file->file);
+    int c = fgetc(file->file);
     if (c != EOF) {
         file->at++;
         file->line += c == '\n';

@@ -26,9 +26,9 @@ static bool take_file_key(struct ds_mapping *mapping, const struct ds_ini_entry 
     if (is(entry->key, "encoding")) {
         mapping->encoding = value;
     } else if (is(entry->key, "delimiter")) {
-        char c = is(value, "tab") ? '\t' : value[0];
+        const char c = (char)(is(value, "tab") ? '\t' : value[0]);
         ok = (is(value, "tab") || (value[0] != '\0' && value[1] == '\0')) && c > 0 && c != '"';
-        mapping->delimiter = ok ? c : ',';
+        mapping->delimiter = (char)(ok ? c : ',');
     } else if (is(entry->key, "header")) {
         mapping->header = yes_or_no(value, &ok);
     } else if (is(entry->key, "guard")) {

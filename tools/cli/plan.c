@@ -23,6 +23,7 @@ enum ds_err ds_plan_init(struct ds_plan *plan, const struct ds_kind *kind,
     for (size_t i = 0; i < count; i++) {
         largest = types[i].size > largest ? types[i].size : largest;
     }
+    DS_ASSERT(largest > 0);
     plan->record = malloc(largest);
     void *memory = malloc(DS_PLAN_ARENA);
     if (plan->record == NULL || memory == NULL) {

@@ -33,7 +33,7 @@ enum ds_err ds_rest_open(const char *base, struct ds_rest **rest, struct ds_deta
         ds_rest_close(made);
         return DS_ERR_USAGE;
     }
-    memcpy(made->base, base, size);
+    snprintf(made->base, sizeof(made->base), "%.*s", (int)size, base);
     *rest = made;
     return DS_OK;
 }

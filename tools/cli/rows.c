@@ -80,7 +80,7 @@ enum ds_err ds_rows_open(const char *path, const struct ds_rows_options *options
         ds_rows_close(made);
         return err;
     }
-    ds_csv_init(&made->csv, options->delimiter != '\0' ? options->delimiter : ',');
+    ds_csv_init(&made->csv, (char)(options->delimiter != '\0' ? options->delimiter : ','));
     *rows = made;
     return DS_OK;
 }
