@@ -177,7 +177,7 @@ static void find_map(struct lmdb_store *store)
 /* While another process has the environment open, LMDB believes the lock file's word for which
  * commit is the newest. A writer killed behind its commit's last write and before that word leaves
  * the old one standing: whoever reads first sees the state before the commit, and writes on from
- * there, over it. Taking the dead writer's lock mends the word; so that comes before any reading. */
+ * there, over it. Taking the dead writer's lock mends the word; so that comes before any read. */
 static int mend_newest(struct lmdb_store *store)
 {
     MDB_txn *txn = NULL;
