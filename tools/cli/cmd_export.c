@@ -367,6 +367,9 @@ enum ds_exit ds_cmd_export(struct ds_cli *cli)
     if (export.type == NULL) {
         return ds_cli_usage(cli, "--kind %s: there is no such record", kind);
     }
+    if (cli->json && path == NULL) {
+        return ds_cli_usage(cli, "--json needs --out: else two answers stand in one stream");
+    }
     if (!choose_format(&export, format)) {
         return ds_cli_usage(cli, "--format %s: csv, jsonl; for premises and asset also geojson",
                             format);
