@@ -1,0 +1,111 @@
+/* Several restores, one after the other: what somebody knew two epochs ago counts only as far as
+ * every restore since has kept it. */
+#include "tests/support/station.h"
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+
+static void declare(struct test_station *s)
+{
+    struct ds_actor boss;
+    assert_int_equal(ds_actor_open(&s->shard, "user:boss", DS_ACTOR_console, &s->boss, &boss, NULL),
+                     DS_OK);
+    assert_int_equal(ds_shard_epoch(&s->shard, &boss), DS_OK);
+}
+
+static uint64_t kept_since(struct test_station *s, uint64_t epoch)
+{
+    struct ds_txn *txn = NULL;
+    uint64_t kept = 0;
+    assert_int_equal(ds_store_begin(s->store, false, &txn), DS_OK);
+    assert_int_equal(ds_kept_since(txn, epoch, &kept), DS_OK);
+    ds_txn_abort(txn);
+    return kept;
+}
+
+static void write_latitude(struct test_station *s, int64_t lat_e7)
+{
+    struct ds_premises row = {.presence = {0}};
+    DS_SET(&row, premises, lat_e7, lat_e7);
+    test_write(s, &s->import, DS_REC_premises, &s->premises[0], &row);
+}
+
+static void epoch__the_least_that_any_restore_kept_counts(void **state)
+{
+    (void)state;
+    struct test_station *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    test_station_open(s);
+    assert_true(kept_since(s, 1) == UINT64_MAX);
+    declare(s); /* The actor's own row may come before it. */
+    uint64_t first = s->shard.meta.kept_size;
+    write_latitude(s, 1);
+    write_latitude(s, 2);
+    declare(s);
+    uint64_t second = s->shard.meta.kept_size;
+    assert_int_equal(s->shard.meta.epoch, 3);
+    assert_true(second > first);
+    assert_int_equal(kept_since(s, 1), first);
+    assert_int_equal(kept_since(s, 2), second);
+    assert_true(kept_since(s, 3) == UINT64_MAX);
+    test_replay(s);
+    test_station_close(s);
+    free(s);
+}
+
+/* `seen` lies between what the first restore kept and what the second did. In the old history the
+ * writer had seen another entry of that number: the one that stands there now he has not. */
+static void epoch__an_edit_from_two_epochs_ago_overrules_nobody(void **state)
+{
+    (void)state;
+    struct test_station *s = calloc(1, sizeof *s);
+    struct test_device *device = calloc(1, sizeof *device);
+    uint8_t *memory = malloc(4096);
+    struct ds_builder batch;
+    struct ds_premises row = {.presence = {0}};
+    assert_true(s != NULL && device != NULL && memory != NULL);
+    test_station_open(s);
+    test_device_enrol(s, &s->reader, 1, device);
+    declare(s);
+    write_latitude(s, 380000001);
+    uint64_t position = s->shard.meta.size;
+    declare(s);
+    device->epoch = 1;
+    DS_SET(&row, premises, lat_e7, 380000009);
+    ds_builder_init(&batch, memory, 4096);
+    uint64_t seq = device->next_seq;
+    struct ds_folded folded = test_commit(
+        s, test_batch(s, device, DS_REC_premises, &s->premises[0], position, &row, &batch));
+    assert_int_equal(folded.error, DS_OK);
+    struct ds_id op = ds_op_id(&device->incarnation, DS_LANE_WORK, seq);
+    assert_int_equal(test_verdict(s, &op), DS_VERDICT_conflict);
+    struct ds_premises now;
+    test_load(s, DS_REC_premises, &s->premises[0], &now);
+    assert_int_equal(now.lat_e7, 380000001);
+    /* In the present epoch the same `seen` means what it says. */
+    device->epoch = s->shard.meta.epoch;
+    ds_builder_init(&batch, memory, 4096);
+    seq = device->next_seq;
+    folded = test_commit(
+        s, test_batch(s, device, DS_REC_premises, &s->premises[0], position, &row, &batch));
+    assert_int_equal(folded.error, DS_OK);
+    op = ds_op_id(&device->incarnation, DS_LANE_WORK, seq);
+    assert_int_equal(test_verdict(s, &op), 0);
+    test_load(s, DS_REC_premises, &s->premises[0], &now);
+    assert_int_equal(now.lat_e7, 380000009);
+    test_forget(s);
+    test_replay(s);
+    test_station_close(s);
+    free(memory);
+    free(device);
+    free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(epoch__the_least_that_any_restore_kept_counts),
+        cmocka_unit_test(epoch__an_edit_from_two_epochs_ago_overrules_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
