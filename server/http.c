@@ -88,6 +88,7 @@ static void free_desks(struct ds_http *http)
         struct desk *desk = http->desks;
 
         http->desks = desk->next;
+        ds_arena_part(desk->memory, DESK_SIZE);
         (void)munmap(desk->memory, DESK_SIZE);
         free(desk);
     }

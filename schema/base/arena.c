@@ -111,3 +111,8 @@ void ds_arena_reset(struct ds_arena *arena)
 {
     ds_arena_rewind(arena, 0);
 }
+
+void ds_arena_part(void *memory, size_t size)
+{
+    ASAN_UNPOISON_MEMORY_REGION(memory, size);
+}

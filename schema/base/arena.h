@@ -32,6 +32,10 @@ DS_NODISCARD enum ds_err ds_arena_copy(struct ds_arena *arena, struct ds_slice f
 size_t ds_arena_mark(const struct ds_arena *arena);
 void ds_arena_rewind(struct ds_arena *arena, size_t mark);
 
+/* Memory that held arenas goes back to the system: nothing of it stays poisoned for whoever gets it
+ * next. Needed where it was mapped; free() does the same by itself. */
+void ds_arena_part(void *memory, size_t size);
+
 /* Forget everything made since init. Pointers into the arena die here. */
 void ds_arena_reset(struct ds_arena *arena);
 

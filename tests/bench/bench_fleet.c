@@ -1,8 +1,8 @@
 /* bench_fleet: handhelds of the real SDK against a real doorstepd over loopback.
  *
  * push: every handheld enrols, pulls, records its readings and seals its request; then all requests
- * go out at once, a thread per handheld, and the clock stops when the last is acknowledged. Only the
- * time between sending and answer counts; what the handhelds do in between does not.
+ * go out at once, a thread per handheld, and the clock stops when the last is acknowledged. Only
+ * the time between sending and answer counts; what the handhelds do in between does not.
  * pull: one fresh handheld takes everything that it may see into a store on disk.
  * catchup: the same handheld syncs again after the command of --between has changed something.
  *
