@@ -217,10 +217,11 @@ static void push(long pid, uint64_t readings, const char *between)
     for (size_t i = 0; i < hand_count; i++) {
         up += hands[i].link.up;
     }
+    uint64_t total = (uint64_t)readings * hand_count;
     printf("{\"handhelds\": %zu, \"readings\": %llu, \"seconds\": %.6f, \"rounds\": %u, "
            "\"cpu_s\": %.3f, \"rss_peak_kb\": %ld, \"request_bytes\": %llu}\n",
-           hand_count, (unsigned long long)(readings * hand_count), seconds, rounds,
-           after.cpu_s - before.cpu_s, after.rss_peak_kb, (unsigned long long)(up - wire));
+           hand_count, (unsigned long long)total, seconds, rounds, after.cpu_s - before.cpu_s,
+           after.rss_peak_kb, (unsigned long long)(up - wire));
 }
 
 /* ---- pull, catchup ---- */
