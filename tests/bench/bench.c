@@ -19,6 +19,7 @@ void bench_fail(const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     fputs("bench: ", stderr);
+    /* va_start() is above. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     (void)vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
