@@ -80,14 +80,14 @@ static void draw_profile(struct sim *sim)
     p->steps = 30 + sim_below(sim, 60);
     p->office = 50 + 50 * sim_below(sim, 5);
     p->sync = 150 + 100 * sim_below(sim, 5);
-    p->fault = 20 * sim_below(sim, 6);
+    p->fault = 30 * sim_below(sim, 6);
     p->net = 60 * sim_below(sim, 8);
     p->disk = sim_chance(sim, 600) ? 0 : 10 * sim_below(sim, 8);
     p->jump = 20 * sim_below(sim, 4);
     p->page = sim_chance(sim, 400) ? 512 : 0;
     p->lmdb = prng_below(&sim->choose, 100) < sim->lmdb_percent;
     p->hand_restores = sim_chance(sim, 400);
-    p->clones = sim_chance(sim, 150);
+    p->clones = sim_chance(sim, 200);
     p->revokes = sim_chance(sim, 150);
     p->server_restores = !p->lmdb && sim_chance(sim, 250);
     p->evil = sim_chance(sim, 300);

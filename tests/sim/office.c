@@ -236,7 +236,9 @@ static void edit_account(struct sim *sim, struct paper *paper)
                                        numbered(text, "Customer ", sim_below(sim, 99)), &builder);
     if (err == DS_ERR_IO) {
         server_restart(sim);
-        return;
+    }
+    if (err == DS_ERR_IO || err == DS_ERR_FORBIDDEN) {
+        return; /* Erased: nothing personal is written of him any more. */
     }
     SIM_MUST(sim, err);
     SIM_MUST(sim, ds_builder_end(&builder, &name));
@@ -299,6 +301,28 @@ static void cancel_task(struct sim *sim, struct paper *paper)
     DS_SET(&row, task, state, DS_TASK_cancelled);
     paper_add(paper, DS_REC_task, &sim->tasks[sim_below(sim, sim->task_count)], &row);
     (void)paper_send(paper, "user:boss", DS_ACTOR_console);
+}
+
+/* A customer wants to be forgotten. */
+static void erase_customer(struct sim *sim, struct paper *paper)
+{
+    struct ds_actor boss;
+    const struct sim_meter *meter = any_meter(sim);
+    (void)paper;
+    if (!sim_chance(sim, 200)) {
+        return;
+    }
+    enum ds_err err = ds_actor_open(&sim->shard, "user:boss", DS_ACTOR_console,
+                                    &sim->workers[SIM_HANDS_MAX], &boss, NULL);
+    if (err == DS_OK) {
+        err = ds_shard_erase(&sim->shard, &boss, &meter->account, 1);
+    }
+    trace_line(&sim->trace, "customer of %s erased: %s", meter->number, ds_err_name(err));
+    if (err == DS_ERR_IO) {
+        server_restart(sim);
+    } else {
+        SIM_MUST(sim, err);
+    }
 }
 
 /* Close the reading of a book and open its next month. */
@@ -507,8 +531,9 @@ void office_check_exports(struct sim *sim)
 void office_step(struct sim *sim)
 {
     static void (*const acts[])(struct sim * sim, struct paper * paper) = {
-        edit_premises, edit_premises, edit_account, move_meter,  reassign_book, give_task,
-        cancel_task,   next_period,   decide_item,  decide_item, decide_item,   merge_unknown,
+        edit_premises, edit_premises, edit_account,   move_meter,  reassign_book,
+        give_task,     cancel_task,   next_period,    decide_item, decide_item,
+        decide_item,   merge_unknown, erase_customer,
     };
     unsigned which = sim_below(sim, DS_COUNT(acts) + 2);
     if (which == DS_COUNT(acts)) {
