@@ -4,6 +4,7 @@
 # its own and says which failed. DS_BIN and DS_SRC come from ctest, or from where the script stands.
 : "${DS_SRC:=$(cd "$(dirname "$0")/../.." && pwd)}"
 : "${DS_BIN:=$DS_SRC/build/release/bin}"
+: "${DS_LIB:=$DS_BIN/../lib}"
 doorstep=$DS_BIN/doorstep
 doorstepd=$DS_BIN/doorstepd
 LC_ALL=C.UTF-8
@@ -42,12 +43,17 @@ exits() {
         complain "exit $code instead of $expected: $* :: $(tail -c 600 "$work/out" "$work/err")"
 }
 
-# start_server DIR [OPTION...]: url is set. port, if it is set, is taken again.
+# start_server DIR [OPTION...]: url is set. port, if it is set, is taken again. With dies_at=N set the
+# server ends by SIGKILL inside the Nth commit of its store: written, and not yet acknowledged.
 start_server() {
     local dir=$1 tries=0
     shift
     : >"$work/server.log"
-    "$doorstepd" --data "$dir" --listen "127.0.0.1:${port:-0}" "$@" >"$work/server.log" 2>&1 &
+    local hook=()
+    [ -z "${dies_at:-}" ] || hook=(env LD_PRELOAD="$DS_LIB/io_preload.so" DS_IO_ROOT="$PWD/$dir/store"
+        DS_IO_FAIL="meta:$dies_at:-1")
+    "${hook[@]}" "$doorstepd" --data "$dir" --listen "127.0.0.1:${port:-0}" "$@" \
+        >"$work/server.log" 2>&1 &
     server=$!
     until grep -q 'event=ready' "$work/server.log"; do
         kill -0 "$server" 2>/dev/null && [ $tries -lt 200 ] ||

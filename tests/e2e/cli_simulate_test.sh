@@ -51,11 +51,12 @@ a_book_of_500_meters__is_on_a_fresh_handheld_after_one_sync() {
     equal read 3 "$(printf '%s' "$out" | jq '.books[0].read')"
 }
 
-# read_once STATION RECORD: every committed reading stands in the state once, and no other.
+# read_once STATION RECORD...: every committed reading stands in the state once, and no other.
 read_once() {
     "$doorstep" export "$1" --kind reading --format jsonl |
         jq -r 'select(.period == 202601) | "\(.meter) \(.instant_ms) \(.index)"' | sort >have
-    jq -r '.handhelds[].commits[] | "\(.meter) \(.instant_ms) \(.index)"' "$2" | sort >due
+    shift
+    jq -r '.handhelds[].commits[] | "\(.meter) \(.instant_ms) \(.index)"' "$@" | sort >due
     cmp -s have due || complain "readings differ: $(diff have due | head -n 5)"
     [ -s due ] || complain 'nothing was committed'
 }
@@ -86,6 +87,26 @@ the_same_seed__draws_the_same_indexes() {
         complain 'another seed draws the same'
 }
 
+an_administrator__simulates_over_the_api_alone() {
+    big_station s 3 20
+    printf 'a long password\n' >password
+    exits 0 "$doorstep" user add s --name root --role admin --password-file password
+    # Codes of the API name the settings' address.
+    start_server s
+    port=${url##*:}
+    stop_server
+    sed -i "s|^public_url =.*|public_url = $url|" s/doorstep.ini
+    start_server s
+    exits 0 "$doorstep" simulate --server "$url" --user root --password-file password \
+        --handhelds 3 --record rec.json --json
+    equal readings 60 "$(printf '%s' "$out" | jq .readings)"
+    read_once s rec.json
+    exits 1 env DOORSTEP_PASSWORD=wrong-password "$doorstep" simulate --server "$url" --user root
+    exits 2 "$doorstep" simulate --server "$url"
+    exits 2 "$doorstep" simulate --server "$url" --user root --password-file password \
+        --scenario "$DS_SRC/tools/sample/day.ini"
+}
+
 wrong_calls__are_refused_before_anything_is_made() {
     big_station s 1 2
     exits 5 "$doorstep" simulate --server http://127.0.0.1:9 --station s --handhelds 1
@@ -96,38 +117,60 @@ wrong_calls__are_refused_before_anything_is_made() {
     exits 1 "$doorstep" simulate --server "$url" --station s --scenario none.ini
 }
 
-# SIGKILL, twenty times, whatever the server is doing; handhelds call again until it is back. All
+# wait_for_death SIMULATION: until the server is gone, or nobody calls it any more.
+wait_for_death() {
+    while kill -0 "$server" 2>/dev/null && kill -0 "$1" 2>/dev/null; do sleep 0.01; done
+    ! kill -0 "$server" 2>/dev/null
+}
+
+# SIGKILL, twenty times; handhelds call again until the server is back. Every other time it comes
+# inside a commit, when the journal is written and nothing is acknowledged; else at any moment. All
 # the while another process has the store open: LMDB then keeps its lock file over the kills.
 a_server_that_is_killed_twenty_times__loses_and_doubles_nothing() {
-    local kills=0 simulation reader
+    local kills=0 rounds=0 between=0 simulation reader
     big_station s 10 250
     start_server s
     port=${url##*:}
     mkfifo pipe
     exec 8<>pipe
+    head -c 65536 /dev/zero >&8
+    # It looks up references in the store, and stands at its first write: the pipe is full.
     "$doorstep" export s --kind meter --format csv >pipe 2>reader.err &
     reader=$!
-    "$doorstep" simulate --server "$url" --station s --handhelds 10 --days 3 --seed 11 \
-        --record rec.json --json >sim.out 2>sim.err &
-    simulation=$!
-    # Begin when the first handheld has enrolled.
-    until grep -q 'event=exchange\|route=.*xchange' "$work/server.log" ||
-        ! kill -0 $simulation 2>/dev/null; do sleep 0.02; done
-    while [ $kills -lt 20 ] && kill -0 $simulation 2>/dev/null; do
-        sleep "0.$(printf '%02d' $((kills * 7 % 10 + 1)))"
-        kill -KILL "$server"
-        wait "$server" 2>/dev/null || true
-        kills=$((kills + 1))
-        start_server s
+    until ls -l /proc/$reader/fd 2>/dev/null | grep -q data.mdb; do
+        kill -0 $reader || complain "the other reader: $(cat reader.err)"
+    done
+    # As many simulations as twenty kills need.
+    while [ $kills -lt 20 ]; do
+        rounds=$((rounds + 1))
+        "$doorstep" simulate --server "$url" --station s --handhelds 10 --days 3 --seed $rounds \
+            --record "rec-$rounds.json" --json >sim.out 2>sim.err &
+        simulation=$!
+        # It has its codes, and its handhelds call.
+        until grep -q 'event=exchange\|route=.*xchange' "$work/server.log" ||
+            ! kill -0 $simulation 2>/dev/null; do sleep 0.02; done
+        while [ $kills -lt 20 ] && kill -0 $simulation 2>/dev/null; do
+            if [ -n "${dies_at:-}" ] && wait_for_death $simulation; then
+                between=$((between + 1))
+                dies_at=
+            else
+                sleep "0.$(printf '%02d' $((kills * 7 % 10 + 1)))"
+                kill -KILL "$server"
+                dies_at=$((kills % 3 + 1))
+            fi
+            wait "$server" 2>/dev/null || true
+            kills=$((kills + 1))
+            start_server s
+        done
+        wait $simulation || complain "simulate: $(tail -c 500 sim.out sim.err)"
+        equal readings 2500 "$(jq .readings sim.out)"
+        equal unsent 0 "$(jq .unsent sim.out)"
     done
     kill -0 $reader || complain 'the other reader did not stay'
     kill $reader
-    wait $simulation || complain "simulate: $(tail -c 500 sim.out sim.err)"
-    echo "     killed $kills times: $(jq -c '{readings, unsent}' sim.out)"
-    equal kills 20 "$kills"
-    equal readings 2500 "$(jq .readings sim.out)"
-    equal unsent 0 "$(jq .unsent sim.out)"
-    read_once s rec.json
+    echo "     killed $kills times, $between of them inside a commit, in $rounds simulations"
+    [ $between -ge 5 ] || complain "only $between kills between journal write and acknowledgement"
+    read_once s rec-*.json
     exits 0 "$doorstep" journal verify s
     exits 0 "$doorstep" rebuild s
 }
@@ -135,5 +178,6 @@ a_server_that_is_killed_twenty_times__loses_and_doubles_nothing() {
 run_cases a_book_of_500_meters__is_on_a_fresh_handheld_after_one_sync \
     drawn_rounds__arrive_whole_and_once \
     the_same_seed__draws_the_same_indexes \
+    an_administrator__simulates_over_the_api_alone \
     wrong_calls__are_refused_before_anything_is_made \
     a_server_that_is_killed_twenty_times__loses_and_doubles_nothing

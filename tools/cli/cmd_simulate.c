@@ -8,22 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum ds_err ds_simulate_code(struct ds_simulation *s, const char *worker, char *text, size_t room,
-                             struct ds_detail *detail)
-{
-    json_t *answer = NULL;
-    DS_TRY(ds_state_call(
-        &s->state, json_pack("{s:s, s:s, s:s}", "do", "code", "worker", worker, "url", s->url),
-        &answer, detail));
-    const char *code = json_string_value(json_object_get(answer, "text"));
-    enum ds_err err = code != NULL && strlen(code) < room ? DS_OK : DS_ERR_LIMIT;
-    if (err == DS_OK) {
-        memcpy(text, code, strlen(code) + 1);
-    }
-    json_decref(answer);
-    return err;
-}
-
 enum ds_err ds_simulate_drop(struct ds_simulation *s, const struct ds_act *act, size_t handheld,
                              struct ds_detail *detail)
 {
@@ -140,6 +124,11 @@ static enum ds_err take_options(struct ds_simulation *s, struct ds_detail *detai
     DS_TRY(ds_cli_number(s->cli, "handhelds", 1, DS_SIMULATE_HANDHELDS_MAX, &handhelds, detail));
     DS_TRY(ds_cli_number(s->cli, "days", 1, DS_SIMULATE_DAYS_MAX, &days, detail));
     DS_TRY(ds_cli_number(s->cli, "seed", 0, INT64_MAX, &seed, detail));
+    if (scenario != NULL && s->rest != NULL) {
+        ds_detail_set(detail, "--scenario needs --station: it sets the sample station's clock",
+                      NULL);
+        return DS_ERR_USAGE;
+    }
     if (scenario != NULL) {
         DS_TRY(ds_scenario_load(scenario, s->state.offset_min, &s->scenario, detail));
         handhelds = (int64_t)s->scenario->handheld_count;
@@ -172,10 +161,6 @@ static enum ds_err simulate(struct ds_simulation *s, struct ds_detail *detail)
 {
     char made[DS_FLEET_PATH_MAX] = "";
     DS_TRY(take_options(s, detail));
-    if (!ds_admin_is_daemon(s->state.admin)) {
-        ds_detail_set(detail, "no doorstepd runs on ", ds_cli_value(s->cli, "station"), NULL);
-        return DS_ERR_UNREACHABLE;
-    }
     if (s->drop_op && s->scenario == NULL) {
         ds_detail_set(detail, "--drop-op needs --scenario", NULL);
         return DS_ERR_USAGE;
@@ -203,13 +188,12 @@ enum ds_exit ds_cmd_simulate(struct ds_cli *cli)
     struct ds_simulation s = {
         .cli = cli, .url = ds_cli_value(cli, "server"), .drop_op = ds_cli_given(cli, "drop-op")};
     struct ds_detail detail = {""};
-    enum ds_err err = ds_state_open(&s.state, ds_cli_value(cli, "station"), &detail);
-    if (err != DS_OK) {
-        return ds_cli_fail(cli, err, &detail);
+    enum ds_err err = ds_simulate_open(&s, &detail);
+    if (err == DS_OK) {
+        err = simulate(&s, &detail);
     }
-    err = simulate(&s, &detail);
     free(s.fleet);
     ds_scenario_free(s.scenario);
-    ds_state_close(&s.state);
+    ds_simulate_close(&s);
     return err == DS_OK ? DS_EXIT_OK : ds_cli_fail(cli, err, &detail);
 }

@@ -151,7 +151,9 @@ static const struct ds_cli_option visit_options[] = {
 
 static const struct ds_cli_option simulate_options[] = {
     {"server", "URL", "The server that the handhelds call.", true},
-    {"station", "DIR", "The station, for enrolment codes and what the office does.", true},
+    {"station", "DIR", "The station, for enrolment codes and what the office does.", false},
+    {"user", "NAME", "Or a console user who gives the codes; an administrator.", false},
+    {"password-file", "FILE", "Its first line; default: DOORSTEP_PASSWORD.", false},
     {"handhelds", "N", "How many; default 20.", false},
     {"days", "D", "How many days of reading; default 1.", false},
     {"seed", "S", "Decides everything that is drawn; default 1.", false},

@@ -14,7 +14,6 @@
 #include <time.h>
 
 #define THREADS_MAX 64
-#define BOOKS_MAX 4096
 #define METERS_MAX 20000
 #define CODE_SIZE 1024
 #define READS_A_SYNC 25 /* A round has an exchange about so often. */
@@ -181,95 +180,11 @@ static void *work(void *context)
 
 /* ---- Who walks which book. ---- */
 
-struct drawn_book {
-    char number[48];
-    char worker[48];
-};
-
-static enum ds_err ask_rows(struct ds_simulation *s, const char *type, json_t **rows,
-                            struct ds_detail *detail)
+static enum ds_err make_round(struct ds_simulation *s, const struct ds_simulate_books *books,
+                              size_t place, struct round *r)
 {
-    json_t *answer = NULL;
-    json_t *all = json_array();
-    json_t *after = NULL;
-    enum ds_err err = DS_OK;
-    do {
-        json_t *request = json_pack("{s:s, s:s}", "do", "rows", "type", type);
-        if (after != NULL) {
-            json_object_set_new(request, "after", after);
-            after = NULL;
-        }
-        err = ds_state_call(&s->state, request, &answer, detail);
-        if (err == DS_OK) {
-            json_array_extend(all, json_object_get(answer, "rows"));
-            after = json_incref(json_object_get(answer, "next"));
-            json_decref(answer);
-        }
-    } while (err == DS_OK && json_is_string(after));
-    json_decref(after);
-    if (err != DS_OK) {
-        json_decref(all);
-        return err;
-    }
-    *rows = all;
-    return DS_OK;
-}
-
-static const char *text_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-    return text != NULL ? text : "";
-}
-
-static size_t match_books(const json_t *books, const json_t *workers, struct drawn_book *drawn)
-{
-    size_t count = 0;
-    size_t i = 0;
-    size_t k = 0;
-    const json_t *book = NULL;
-    const json_t *worker = NULL;
-    json_array_foreach(books, i, book)
-    {
-        json_array_foreach(workers, k, worker)
-        {
-            if (count < BOOKS_MAX &&
-                strcmp(text_of(book, "assignee"), text_of(worker, "id")) == 0) {
-                snprintf(drawn[count].number, sizeof(drawn[count].number), "%s",
-                         text_of(book, "number"));
-                snprintf(drawn[count].worker, sizeof(drawn[count].worker), "%s",
-                         text_of(worker, "number"));
-                count++;
-            }
-        }
-    }
-    return count;
-}
-
-static enum ds_err find_books(struct ds_simulation *s, struct drawn_book *drawn, size_t *count,
-                              struct ds_detail *detail)
-{
-    json_t *books = NULL;
-    json_t *workers = NULL;
-    enum ds_err err = ask_rows(s, "book", &books, detail);
-    if (err == DS_OK) {
-        err = ask_rows(s, "worker", &workers, detail);
-    }
-    if (err == DS_OK) {
-        *count = match_books(books, workers, drawn);
-        if (*count == 0) {
-            ds_detail_set(detail, "no book is assigned to anybody", NULL);
-            err = DS_ERR_NOT_FOUND;
-        }
-    }
-    json_decref(books);
-    json_decref(workers);
-    return err;
-}
-
-static enum ds_err make_round(struct ds_simulation *s, const struct drawn_book *books,
-                              size_t book_count, size_t place, struct round *r)
-{
-    const struct drawn_book *book = &books[place % book_count];
+    size_t book_count = books->count;
+    const struct ds_simulate_book *book = &books->books[place % book_count];
     struct ds_fleet_handheld *f = &s->fleet[place];
     r->s = s;
     r->f = f;
@@ -299,15 +214,14 @@ static enum ds_err run_threads(struct rounds *rounds)
 
 enum ds_err ds_simulate_rounds(struct ds_simulation *s, struct ds_detail *detail)
 {
-    struct drawn_book *books = calloc(BOOKS_MAX, sizeof(*books));
+    struct ds_simulate_books *books = calloc(1, sizeof(*books));
     struct rounds rounds = {.rounds = calloc(s->count, sizeof(struct round)), .count = s->count};
-    size_t book_count = 0;
     enum ds_err err = DS_ERR_NOMEM;
     if (books != NULL && rounds.rounds != NULL) {
-        err = find_books(s, books, &book_count, detail);
+        err = ds_simulate_find_books(s, books, detail);
     }
     for (size_t i = 0; err == DS_OK && i < s->count; i++) {
-        err = make_round(s, books, book_count, i, &rounds.rounds[i]);
+        err = make_round(s, books, i, &rounds.rounds[i]);
         if (err != DS_OK) {
             *detail = rounds.rounds[i].detail;
         }
