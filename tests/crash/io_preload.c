@@ -2,7 +2,7 @@
  *
  * DS_IO_ROOT=FOLDER   only files below it are touched; without it nothing happens
  * DS_IO_LOG=FILE      every change below the folder is appended as a record (io_log.h)
- * DS_IO_FAIL=CALL:N:ERRNO  the Nth CALL below a path with "store" in it fails with that number;
+ * DS_IO_FAIL=CALL:N:ERRNO  the Nth CALL to a path with "store" in it fails with that number;
  *                     0: a write stops half way; -1: the process is killed in it, when the bytes
  *                     are in the page cache and not on the disk. CALL is data (writes that are not
  *                     synchronous), meta (those that are) or sync (fsync, fdatasync)
@@ -68,8 +68,8 @@ static void start(void)
 /* Is it time for this call to fail? Only a store's files and folder ever do. */
 static bool fails(const char *call, const char *path)
 {
-    return path != NULL && strstr(path, "store") != NULL && strcmp(call, io.call) == 0 &&
-           io.nth > 0 && --io.nth == 0;
+    return path != NULL && (strstr(path, "store") != NULL || strstr(io.root, "store") != NULL) &&
+           strcmp(call, io.call) == 0 && io.nth > 0 && --io.nth == 0;
 }
 
 /* ---- Paths ---------------------------------------------------------------------------------- */

@@ -183,7 +183,8 @@ static bool note_receipt(void *context, const struct ds_handheld_log_entry *entr
     struct sim_hand *hand = context;
     struct ds_id id;
     memcpy(id.byte, entry->op.byte, 16);
-    struct model_op *op = model_by_id(&hand->sim->model, &id, hand->index);
+    struct model_op *op =
+        model_by_id(&hand->sim->model, &id, hand->index, (uint8_t)entry->type, entry->instant_ms);
     if (op != NULL && entry->state == DS_HANDHELD_ACKNOWLEDGED) {
         op->acked = true;
     }
@@ -274,6 +275,7 @@ static struct model_op *next_op(struct sim_hand *hand, uint8_t type, const struc
     op->hand = hand->index;
     op->type = type;
     op->entity = *entity;
+    op->instant_ms = hand_now(hand);
     op->storages = UINT32_C(1) << hand->index;
     op->snapshot = hand->snapshot;
     return op;

@@ -47,15 +47,25 @@ struct model_op *model_find(struct model *model, struct ds_slice bytes)
     return NULL;
 }
 
-struct model_op *model_by_id(struct model *model, const struct ds_id *id, unsigned hand)
+struct model_op *model_by_id(struct model *model, const struct ds_id *id, unsigned hand,
+                             uint8_t type, int64_t instant_ms)
 {
+    enum { PLACE = 8 }; /* Lane and sequence stand behind the incarnation. */
+    struct model_op *renamed = NULL;
     for (size_t i = model->count; i-- > 0;) {
         struct model_op *op = &model->op[i];
-        if ((op->storages >> hand & 1) && ds_id_equal(&op->op, id)) {
+        if (!(op->storages >> hand & 1)) {
+            continue;
+        }
+        if (ds_id_equal(&op->op, id)) {
             return op;
         }
+        if (memcmp(&op->op.byte[PLACE], &id->byte[PLACE], sizeof(id->byte) - PLACE) == 0 &&
+            op->type == type && op->instant_ms == instant_ms) {
+            renamed = op;
+        }
     }
-    return NULL;
+    return renamed;
 }
 
 void model_backup(struct model *model, unsigned storage)

@@ -15,13 +15,14 @@ struct model_op {
     unsigned hand;   /* Who recorded it. */
     uint8_t type;    /* Record number. */
     struct ds_id entity;
-    struct ds_id op;   /* What the SDK called it; none if the commit's answer was lost. */
-    bool certain;      /* The recording function returned DS_E_OK. */
-    bool acked;        /* The SDK said that it is under the server's receipt. */
-    bool acked_before; /* ... before the server's last restore. */
-    uint64_t snapshot; /* The greatest position that its handheld knew of when it was recorded. */
-    uint32_t storages; /* Bit per storage that holds it. */
-    uint32_t backups;  /* Bit per storage whose backup holds it. */
+    struct ds_id op;    /* What the SDK called it; none if the commit's answer was lost. */
+    int64_t instant_ms; /* Its handheld's clock when it was recorded. */
+    bool certain;       /* The recording function returned DS_E_OK. */
+    bool acked;         /* The SDK said that it is under the server's receipt. */
+    bool acked_before;  /* ... before the server's last restore. */
+    uint64_t snapshot;  /* The greatest position that its handheld knew of when it was recorded. */
+    uint32_t storages;  /* Bit per storage that holds it. */
+    uint32_t backups;   /* Bit per storage whose backup holds it. */
     /* Filled by the look at the journal. */
     unsigned found; /* Different places in the journal. */
     uint64_t position;
@@ -42,7 +43,10 @@ struct model_op *model_next(struct model *model, char marker[static MODEL_MARKER
 void model_drop(struct model *model);
 /* The op whose marker stands in bytes; NULL if there is none. */
 struct model_op *model_find(struct model *model, struct ds_slice bytes);
-struct model_op *model_by_id(struct model *model, const struct ds_id *op, unsigned hand);
+/* What a handheld calls an op may change once: a branch renames it and keeps lane and sequence.
+ * Then type and instant tell which of the lives' ops of that sequence it is. */
+struct model_op *model_by_id(struct model *model, const struct ds_id *id, unsigned hand,
+                             uint8_t type, int64_t instant_ms);
 void model_backup(struct model *model, unsigned storage);
 void model_restore(struct model *model, unsigned storage); /* Back to its backup. */
 void model_clone(struct model *model, unsigned from, unsigned to);

@@ -172,7 +172,7 @@ void server_declare(struct sim *sim); /* The new epoch. */
 int server_post(struct sim *sim, const uint8_t *body, size_t size, struct ds_builder *answer);
 int server_enrol(struct sim *sim, const uint8_t *body, size_t size, struct ds_builder *answer);
 /* Write as a server-held actor; restarts the server after a failed commit. */
-enum ds_err server_write(struct sim *sim, const char *actor, enum ds_actor_kind kind,
+enum ds_err server_write(struct sim *sim, const char *name, enum ds_actor_kind kind,
                          struct ds_draft *drafts, size_t count);
 struct ds_txn *server_begin(struct sim *sim); /* A read transaction. */
 /* The open items of a queue, at most max. */

@@ -1,5 +1,6 @@
 #include "tests/sim/trace.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,7 @@ void trace_line(struct sim_trace *trace, const char *format, ...)
     trace->lines++;
     trace_bytes(trace, (const uint8_t *)line, strlen(line));
     if (trace->print) {
-        printf("%6llu %s\n", (unsigned long long)trace->lines, line);
+        printf("%6" PRIu64 " %s\n", trace->lines, line);
     }
 }
 
@@ -38,6 +39,6 @@ void trace_print_kept(const struct sim_trace *trace)
 {
     uint64_t first = trace->lines > TRACE_KEPT ? trace->lines - TRACE_KEPT : 0;
     for (uint64_t i = first; i < trace->lines; i++) {
-        fprintf(stderr, "  %6llu %s\n", (unsigned long long)(i + 1), trace->kept[i % TRACE_KEPT]);
+        fprintf(stderr, "  %6" PRIu64 " %s\n", i + 1, trace->kept[i % TRACE_KEPT]);
     }
 }

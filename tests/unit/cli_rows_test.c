@@ -84,24 +84,27 @@ static void gb18030__is_decoded_alike_wherever_the_pieces_are_cut(void **state)
     (void)state;
     enum { ROWS = 30000 };
     struct prng prng = {.state = 1};
-    char *gb = calloc(ROWS, 64);
+    uint8_t *gb = calloc(ROWS, 64);
     uint8_t *chosen = calloc(ROWS, 6);
     size_t *offsets = calloc(ROWS + 1, sizeof(*offsets));
-    size_t used = 0;
-    assert_true(gb != NULL && chosen != NULL && offsets != NULL);
+    assert_non_null(gb);
+    assert_non_null(chosen);
+    assert_non_null(offsets);
+    struct ds_builder file;
+    ds_builder_init(&file, gb, (size_t)ROWS * 64);
     for (size_t i = 0; i < ROWS; i++) {
-        offsets[i] = used;
+        offsets[i] = file.used;
         for (size_t k = 0; k < 6; k++) {
             chosen[i * 6 + k] = (uint8_t)prng_below(&prng, DS_COUNT(texts));
-            const char *text = texts[chosen[i * 6 + k]].gb;
-            memcpy(gb + used, text, strlen(text));
-            used += strlen(text);
-            gb[used++] = k == 5 ? '\n' : ',';
+            ds_put_text(&file, texts[chosen[i * 6 + k]].gb);
+            ds_put_text(&file, k == 5 ? "\n" : ",");
         }
     }
-    offsets[ROWS] = used;
-    assert_true(used > 5 * DS_ROWS_PIECE);
-    write_bytes(gb, used);
+    struct ds_slice bytes;
+    assert_int_equal(ds_builder_end(&file, &bytes), DS_OK);
+    offsets[ROWS] = bytes.size;
+    assert_true(bytes.size > 5 * DS_ROWS_PIECE);
+    write_bytes(bytes.data, bytes.size);
     struct ds_rows *rows = open_rows("GB18030");
     struct ds_file_row row;
     for (size_t i = 0; i < ROWS; i++) {
@@ -158,18 +161,18 @@ static void gb18030__a_line_that_is_too_long_is_copied_whole(void **state)
 {
     (void)state;
     enum { PAIRS = 200000 };
-    char *text = malloc(2 * PAIRS + 16);
-    size_t used = 0;
+    uint8_t *text = malloc(2 * PAIRS + 16);
     assert_non_null(text);
-    memcpy(text, "a,b\n", 4);
-    used = 4;
+    struct ds_builder file;
+    ds_builder_init(&file, text, 2 * PAIRS + 16);
+    ds_put_text(&file, "a,b\n");
     for (size_t i = 0; i < PAIRS; i++) {
-        memcpy(text + used, "\xb1\xed", 2);
-        used += 2;
+        ds_put_text(&file, "\xb1\xed");
     }
-    memcpy(text + used, "\nc,d\n", 5);
-    used += 5;
-    write_bytes(text, used);
+    ds_put_text(&file, "\nc,d\n");
+    struct ds_slice bytes;
+    assert_int_equal(ds_builder_end(&file, &bytes), DS_OK);
+    write_bytes(bytes.data, bytes.size);
     struct ds_rows *rows = open_rows("gbk");
     struct ds_file_row row;
     assert_int_equal(ds_rows_next(rows, &row), DS_OK);

@@ -1,9 +1,9 @@
 /* The two ways to simulate: a scripted day (simulate_day.c), and drawn rounds (simulate_rounds.c).
  *
  * Both drive handhelds of the real SDK against a server over HTTP; the station's admin door, or a
- * console user over the REST API, gives enrolment codes. A scripted day needs the door: the office's
- * deeds and the sample station's clock go through it. They fill the same fleet, which is reported
- * and recorded in one way. */
+ * console user over the REST API, gives enrolment codes. A scripted day needs the door: what the
+ * office does and the sample station's clock go through it. They fill the same fleet, which is
+ * reported and recorded in one way. */
 #ifndef DS_TOOLS_CLI_SIMULATE_H
 #define DS_TOOLS_CLI_SIMULATE_H
 
