@@ -26,7 +26,7 @@ check() {
         esac
     done < <(find . \( -name .git -o -name build \) -prune -o -type f -print)
     # Home and work folders of any machine.
-    if grep -rnIE '(^|[^A-Za-z0-9_.])/(work|home|root)/[A-Za-z.]' . --exclude-dir=.git \
+    if grep -rnIE '(^|[^A-Za-z0-9_.])/(work|home|root)/[A-Za-z.]' . --exclude-dir=.git --exclude=.git \
         --exclude-dir=build | grep -v '^\./tools/lint/check_tree\.sh:'; then
         echo "^ a folder of one machine" >&2
         bad=1
