@@ -248,6 +248,50 @@ void ds_entry_put_unsigned(struct ds_builder *builder, const struct ds_entry *en
     put_entry(builder, entry, KEY(ENTRY_ADMIN_SIGNATURE));
 }
 
+/* ---- Stubs. ---- */
+
+struct ds_hash ds_sealed_hash(struct ds_slice header, const uint8_t signature[static 64])
+{
+    return ds_hash3(DS_SLICE_LIT("doorstep sealed 1"), header,
+                    (struct ds_slice){signature, SIGNATURE_SIZE});
+}
+
+enum ds_err ds_entry_put_stub(struct ds_builder *builder, const struct ds_entry *entry)
+{
+    struct ds_entry stub = *entry;
+    struct ds_batch batch;
+    DS_ASSERT(entry->kind == DS_ENTRY_BATCH);
+    if (ds_batch_parse_trusted(entry->batch, &batch) != DS_OK) {
+        return DS_ERR_DECODE;
+    }
+    struct ds_hash sealed = ds_sealed_hash(batch.header, batch.signature);
+    stub.batch = DS_SLICE_OF(sealed.byte);
+    ds_entry_put(builder, &stub);
+    return DS_OK;
+}
+
+enum ds_err ds_entry_leaf(const struct ds_entry *entry, struct ds_slice bytes, struct ds_hash *leaf)
+{
+    uint8_t memory[DS_STUB_SIZE_MAX];
+    struct ds_builder builder;
+    struct ds_slice stub = bytes;
+    if (entry->kind == DS_ENTRY_BATCH) {
+        ds_builder_init(&builder, memory, sizeof(memory));
+        DS_TRY(ds_entry_put_stub(&builder, entry));
+        DS_TRY(ds_builder_end(&builder, &stub));
+    }
+    *leaf = ds_tree_leaf(stub);
+    return DS_OK;
+}
+
+enum ds_err ds_entry_leaf_of(struct ds_slice bytes, struct ds_hash *leaf)
+{
+    struct ds_entry entry;
+    bool good =
+        ds_entry_parse(bytes, &entry, NULL) == DS_OK && ds_entry_leaf(&entry, bytes, leaf) == DS_OK;
+    return good ? DS_OK : DS_ERR_INTEGRITY;
+}
+
 /* ---- Heads. ---- */
 
 enum {

@@ -173,9 +173,21 @@ struct ds_hash ds_chain_start(const struct ds_incarnation *incarnation, enum ds_
                     DS_SLICE_OF(number));
 }
 
+struct ds_hash ds_op_hash(struct ds_slice op)
+{
+    return ds_hash3(DS_SLICE_LIT("doorstep op 1"), op, (struct ds_slice){NULL, 0});
+}
+
+struct ds_hash ds_chain_step(const struct ds_hash *before, const struct ds_hash *op_hash)
+{
+    return ds_hash3(DS_SLICE_LIT("doorstep next 1"), DS_SLICE_OF(before->byte),
+                    DS_SLICE_OF(op_hash->byte));
+}
+
 struct ds_hash ds_chain_next(const struct ds_hash *before, struct ds_slice op)
 {
-    return ds_hash3(DS_SLICE_LIT("doorstep op 1"), DS_SLICE_OF(before->byte), op);
+    struct ds_hash hash = ds_op_hash(op);
+    return ds_chain_step(before, &hash);
 }
 
 struct ds_incarnation ds_branch_name(const struct ds_incarnation *incarnation, enum ds_lane lane,

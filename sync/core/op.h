@@ -55,6 +55,9 @@ void ds_op_put(struct ds_builder *builder, const struct ds_op *op);
 
 struct ds_hash ds_chain_start(const struct ds_incarnation *incarnation, enum ds_lane lane);
 struct ds_hash ds_chain_next(const struct ds_hash *before, struct ds_slice op);
+/* The same in two steps: whoever proves one op shows of the others their hashes alone (proof.h). */
+struct ds_hash ds_op_hash(struct ds_slice op);
+struct ds_hash ds_chain_step(const struct ds_hash *before, const struct ds_hash *op_hash);
 /* Name of the branch whose first diverging op leaves the chain at `after`. */
 struct ds_incarnation ds_branch_name(const struct ds_incarnation *incarnation, enum ds_lane lane,
                                      const struct ds_hash *after);
@@ -118,6 +121,21 @@ void ds_entry_put(struct ds_builder *builder, const struct ds_entry *entry);
 /* The bytes that the administrator signs: the entry's map without key 12. */
 void ds_entry_put_unsigned(struct ds_builder *builder, const struct ds_entry *entry);
 
+/* The stub of an entry stands for it in the tree: of a batch entry its map with a hash in the place
+ * of the batch's bytes, of another entry its own bytes. That hash holds header and signature, and
+ * the header holds the ops by their chain: so the leaf commits to every op, and yet one can be
+ * shown without the others (FORMAT.md, "Tree"). */
+#define DS_STUB_SIZE_MAX 128 /* Of a batch entry. */
+struct ds_hash ds_sealed_hash(struct ds_slice header, const uint8_t signature[static 64]);
+/* Of a batch entry. DS_ERR_DECODE if it holds no batch. */
+DS_NODISCARD enum ds_err ds_entry_put_stub(struct ds_builder *builder,
+                                           const struct ds_entry *entry);
+/* bytes are those of the entry. DS_ERR_DECODE likewise. */
+DS_NODISCARD enum ds_err ds_entry_leaf(const struct ds_entry *entry, struct ds_slice bytes,
+                                       struct ds_hash *leaf);
+/* The same from the bytes alone; whatever is wrong with them is DS_ERR_INTEGRITY. */
+DS_NODISCARD enum ds_err ds_entry_leaf_of(struct ds_slice bytes, struct ds_hash *leaf);
+
 struct ds_head {
     struct ds_id station;
     uint64_t epoch;
@@ -135,7 +153,7 @@ struct ds_tree {
     struct ds_hash
         peak[64]; /* peak[k]: root of the full subtree of 2^k leaves, if bit k of size. */
 };
-struct ds_hash ds_tree_leaf(struct ds_slice entry);
+struct ds_hash ds_tree_leaf(struct ds_slice stub);
 struct ds_hash ds_tree_node(const struct ds_hash *left, const struct ds_hash *right);
 void ds_tree_append(struct ds_tree *tree, const struct ds_hash *leaf);
 struct ds_hash ds_tree_root(const struct ds_tree *tree);

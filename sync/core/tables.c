@@ -38,6 +38,16 @@ struct ds_key ds_key_journal(uint64_t number)
     return key;
 }
 
+struct ds_key ds_key_tile(uint8_t level, uint64_t number)
+{
+    struct ds_key key;
+    struct ds_builder builder = start(&key);
+    ds_put_u8(&builder, level);
+    ds_put_u64(&builder, number);
+    finish(&key, &builder);
+    return key;
+}
+
 struct ds_key ds_key_row(uint8_t type, const struct ds_id *id)
 {
     struct ds_key key;

@@ -25,6 +25,8 @@ enum ds_table {
     DS_TABLE_QUEUE = 12,  /* type u8, inverted risk u64, id -> (one zero byte): open items */
     DS_TABLE_CURSOR = 13, /* consumer u8 -> last delivery; or 0, type u8, id -> export revision */
     DS_TABLE_PACE = 14,   /* device id -> evidence of its previous reading (slot.h) */
+    /* Of the journal, not of the state: no part of the digest. */
+    DS_TABLE_TREE = 16, /* level u8, number u64 -> up to 16 roots of full subtrees (proof.h) */
 };
 
 enum ds_link {
@@ -55,6 +57,7 @@ struct ds_key {
 struct ds_slice ds_key_slice(const struct ds_key *key);
 struct ds_key ds_key_meta(const char *name);
 struct ds_key ds_key_journal(uint64_t number);
+struct ds_key ds_key_tile(uint8_t level, uint64_t number);
 struct ds_key ds_key_row(uint8_t type, const struct ds_id *id);
 struct ds_key ds_key_writer(const struct ds_incarnation *incarnation, uint8_t lane);
 struct ds_key ds_key_bound(const struct ds_incarnation *incarnation, uint8_t lane, uint64_t seq);

@@ -3,10 +3,10 @@
 
 enum { TREE_HEIGHT_MAX = 64 };
 
-struct ds_hash ds_tree_leaf(struct ds_slice entry)
+struct ds_hash ds_tree_leaf(struct ds_slice stub)
 {
     static const uint8_t prefix = 0x00;
-    return ds_hash3(DS_SLICE_OF(prefix), entry, (struct ds_slice){NULL, 0});
+    return ds_hash3(DS_SLICE_OF(prefix), stub, (struct ds_slice){NULL, 0});
 }
 
 struct ds_hash ds_tree_node(const struct ds_hash *left, const struct ds_hash *right)

@@ -1,5 +1,6 @@
 #include "sync/shard/shard.h"
 
+#include "sync/core/proof.h"
 #include "sync/shard/shard_impl.h"
 
 #include <stdlib.h>
@@ -65,8 +66,9 @@ static enum ds_err append(struct ds_shard *shard, struct ds_group *group,
     uint64_t size = group->meta.size;
     DS_TRY(ds_engine_fold(group->txn, &group->meta, bytes, &arena, folded, detail));
     if (group->meta.size > size) {
-        struct ds_hash leaf = ds_tree_leaf(bytes);
-        ds_tree_append(&shard->next_tree, &leaf);
+        struct ds_hash leaf;
+        DS_TRY(ds_entry_leaf(entry, bytes, &leaf));
+        DS_TRY(ds_nodes_append(group->txn, &shard->next_tree, &leaf));
     }
     return DS_OK;
 }

@@ -119,7 +119,10 @@ static enum ds_err walk(struct ds_shard *shard, struct ds_txn *txn, uint64_t siz
         }
         DS_TRY(err);
         DS_TRY(check_entry(txn, number, bytes, detail));
-        struct ds_hash leaf = ds_tree_leaf(bytes);
+        struct ds_hash leaf;
+        if (ds_entry_leaf_of(bytes, &leaf) != DS_OK) {
+            return spoiled(detail, number, NULL, "its bytes do not follow the format");
+        }
         ds_tree_append(tree, &leaf);
         if (progress != NULL && progress->step != NULL &&
             (number % STEP_EVERY == 0 || number == size)) {

@@ -179,6 +179,14 @@ static void put_entry(struct samples *samples, const struct ds_entry *entry)
     samples->entry[entry->kind - 1] = since(samples, begin);
 }
 
+static struct ds_hash leaf_of(struct ds_slice entry)
+{
+    struct ds_hash leaf;
+    enum ds_err err = ds_entry_leaf_of(entry, &leaf);
+    DS_ASSERT(err == DS_OK);
+    return leaf;
+}
+
 static void make_entries(struct samples *samples)
 {
     struct ds_entry entry = {
@@ -194,8 +202,8 @@ static void make_entries(struct samples *samples)
     put_entry(samples, &entry);
 
     struct ds_tree tree = {0};
-    struct ds_hash first = ds_tree_leaf(samples->entry[DS_ENTRY_ACTIVATE - 1]);
-    struct ds_hash second = ds_tree_leaf(samples->entry[DS_ENTRY_BATCH - 1]);
+    struct ds_hash first = leaf_of(samples->entry[DS_ENTRY_ACTIVATE - 1]);
+    struct ds_hash second = leaf_of(samples->entry[DS_ENTRY_BATCH - 1]);
     ds_tree_append(&tree, &first);
     ds_tree_append(&tree, &second);
     samples->root = ds_tree_root(&tree);
@@ -347,7 +355,7 @@ static void make_request(struct samples *samples)
                                  .relayed_count = 1,
                                  .witness_epoch = 1,
                                  .witness_size = 1,
-                                 .witness_root = ds_tree_leaf(samples->entry[2]),
+                                 .witness_root = leaf_of(samples->entry[2]),
                                  .keys = &key,
                                  .key_count = 1,
                                  .no_rows = true};
