@@ -30,6 +30,7 @@ struct ds_held_scope {
     uint32_t asked; /* Generation for which the request under way asks; not stored. */
     struct ds_cursor_at cursor;
     uint64_t complete; /* Everything up to here was delivered. */
+    uint64_t changed;  /* Greatest position of a delivered row, also of one that left. */
     uint64_t rows;
     struct ds_hash digest;
     bool refetching;

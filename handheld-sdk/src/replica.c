@@ -122,6 +122,7 @@ enum ds_err ds_scope_store(struct ds_handheld *h, struct ds_txn *txn,
     ds_put_u64(&builder, scope->cursor.ordinal);
     ds_put_u64(&builder, scope->cursor.phase);
     ds_put_u64(&builder, scope->complete);
+    ds_put_u64(&builder, scope->changed);
     ds_put_u64(&builder, scope->rows);
     ds_put_hash(&builder, &scope->digest);
     ds_put_u8(&builder, scope->refetching);
@@ -152,6 +153,7 @@ static enum ds_err take_scope(struct ds_slice key, struct ds_slice clear,
     scope->cursor.ordinal = ds_take_u64(&cursor);
     scope->cursor.phase = ds_take_u64(&cursor);
     scope->complete = ds_take_u64(&cursor);
+    scope->changed = ds_take_u64(&cursor);
     scope->rows = ds_take_u64(&cursor);
     scope->digest = ds_take_hash(&cursor);
     scope->refetching = ds_take_u8(&cursor) != 0;

@@ -142,6 +142,7 @@ static enum ds_err take_row(struct ds_handheld *h, struct ds_txn *txn, struct ds
         return err;
     }
     applied->rows++;
+    scope->changed = scope->changed < pulled->position ? pulled->position : scope->changed;
     if (pulled->fields.size == 0) {
         if (fresh) {
             return DS_OK;
@@ -244,36 +245,25 @@ enum ds_err ds_replica_apply(struct ds_handheld *h, struct ds_txn *txn,
 
 /* ---- The server was restored. ---- */
 
-struct clamping {
-    uint64_t kept_size;
-    bool refetch[DS_SCOPES_MAX]; /* By place in h->scopes. */
-};
-
-/* A row that changed after the kept size shows what no longer is; its scopes are fetched anew. */
 static enum ds_err clamp_row(struct ds_handheld *h, struct ds_txn *txn, struct ds_held_row *row,
                              void *context)
 {
-    struct clamping *clamping = context;
-    if (row->as_of <= clamping->kept_size) {
+    const uint64_t *kept_size = context;
+    if (row->as_of <= *kept_size) {
         return DS_OK;
     }
-    for (size_t i = 0; i < h->scope_count && row->position > clamping->kept_size; i++) {
-        uint32_t generation;
-        if (member_generation(row, h->scopes[i].index, &generation)) {
-            clamping->refetch[i] = true;
-        }
-    }
-    row->as_of = clamping->kept_size;
+    row->as_of = *kept_size;
     return ds_row_store(h, txn, row);
 }
 
+/* A scope that told of a change after the kept size is fetched anew: its rows may show what no
+ * longer is, and one that left may be back without a word in the feed. */
 enum ds_err ds_replica_clamp(struct ds_handheld *h, struct ds_txn *txn, uint64_t kept_size)
 {
-    struct clamping clamping = {.kept_size = kept_size};
     if (DS_MUTANT("epoch_not_clamped")) {
         return DS_OK;
     }
-    DS_TRY(each_row(h, txn, clamp_row, &clamping));
+    DS_TRY(each_row(h, txn, clamp_row, &kept_size));
     for (size_t i = 0; i < h->scope_count; i++) {
         struct ds_held_scope *scope = &h->scopes[i];
         struct ds_applied applied = {0};
@@ -282,8 +272,9 @@ enum ds_err ds_replica_clamp(struct ds_handheld *h, struct ds_txn *txn, uint64_t
             scope->cursor.ordinal = UINT32_MAX; /* All of that position. */
         }
         scope->complete = scope->complete < kept_size ? scope->complete : kept_size;
-        if (clamping.refetch[i]) {
+        if (scope->changed > kept_size) {
             begin_refetch(h, scope, &applied);
+            scope->changed = 0;
             scope->refetched_ms = 0;
             h->contact.refetches--; /* Not a fault of the replica. */
         }

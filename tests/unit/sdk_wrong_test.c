@@ -368,6 +368,27 @@ static void server_restored__rows_of_the_lost_time_are_fetched_anew(void **state
     }
 }
 
+static void server_restored__a_meter_that_left_the_book_in_the_lost_time_is_back(void **state)
+{
+    struct pair *pair = *state;
+    struct ds_store *backup = copy_of(pair->s.store);
+    struct ds_meter meter = {.meter_no = {NULL, 0}};
+    DS_SET(&meter, meter, book, pair->s.other_book);
+    test_write(&pair->s, &pair->s.import, DS_REC_meter, &pair->s.meter[0], &meter);
+    (void)pocket_sync(&pair->p);
+    struct ds_handheld_row row = {.type = DS_REC_meter, .id = pocket_id(&pair->s.meter[0])};
+    assert_int_equal(ds_handheld_row(pair->p.h, &row), DS_E_NOT_FOUND);
+    restore_server(pair, backup, true);
+    unsigned refetches = pocket_status(&pair->p).refetches;
+    (void)pocket_sync(&pair->p);
+    settled(pair);
+    uint8_t fields[2048];
+    row.fields = fields;
+    row.size = sizeof(fields);
+    assert_int_equal(ds_handheld_row(pair->p.h, &row), DS_E_OK);
+    assert_int_equal(pocket_status(&pair->p).refetches, refetches); /* No fault of the replica. */
+}
+
 static void server_shown_its_own_larger_head__answers_503_until_restore_is_declared(void **state)
 {
     struct pair *pair = *state;
@@ -660,6 +681,7 @@ int main(void)
         CASE(sd_card_cloned__both_are_heard),
         CASE(server_restored_from_a_backup__kept_batches_are_sent_again),
         CASE(server_restored__rows_of_the_lost_time_are_fetched_anew),
+        CASE(server_restored__a_meter_that_left_the_book_in_the_lost_time_is_back),
         CASE(server_shown_its_own_larger_head__answers_503_until_restore_is_declared),
         CASE(history_rewritten_rolled_back_or_split__is_refused_and_reported),
         CASE(a_book_is_reassigned_while_its_reader_is_offline__his_work_counts),
