@@ -230,6 +230,48 @@ void check_journal(struct sim *sim)
     sim_checked("exactly_once");
 }
 
+/* ---- What this version does not know ---- */
+
+struct newer {
+    struct ds_id entity[SIM_METERS_MAX];
+    size_t count;
+};
+
+static void note_newer(void *context, const struct look_op *look)
+{
+    struct newer *newer = context;
+    if (look->op.type != DS_REC_premises || look_value(look->op.fields, SIM_NEWER_TAG).size == 0) {
+        return;
+    }
+    for (size_t i = 0; i < newer->count; i++) {
+        if (ds_id_equal(&newer->entity[i], &look->op.id)) {
+            return;
+        }
+    }
+    DS_ASSERT(newer->count < SIM_METERS_MAX);
+    newer->entity[newer->count++] = look->op.id;
+}
+
+/* A newer office wrote it, older handhelds wrote beside it: it is still there. */
+void check_newer(struct sim *sim)
+{
+    struct newer newer = {.count = 0};
+    if (!sim->profile.newer) {
+        return;
+    }
+    look_journal(sim, note_newer, NULL, &newer);
+    struct ds_txn *txn = server_begin(sim);
+    for (size_t i = 0; i < newer.count; i++) {
+        struct look_row row;
+        if (!look_row(sim, txn, DS_REC_premises, &newer.entity[i], &row) ||
+            look_value(row.fields, SIM_NEWER_TAG).size == 0) {
+            sim_fail(sim, "nothing_lost", "a field of a newer schema is gone from a premises");
+        }
+    }
+    ds_txn_abort(txn);
+    sim_checked("nothing_lost");
+}
+
 /* ---- Authority ---- */
 
 struct audit {

@@ -13,11 +13,17 @@ struct place { /* A meter with what hangs on it. */
     struct ds_id book;
 };
 
+struct latest { /* The two latest periods of a book. */
+    struct ds_id book;
+    int64_t period[2];
+};
+
 struct expected {
     struct sim *sim;
     struct sim_hand *hand;
     struct ds_txn *txn;
     struct ds_scope scope[SCOPES_MAX];
+    struct latest latest[SCOPES_MAX]; /* Of a scope that is a book. */
     struct ds_hash digest[SCOPES_MAX];
     size_t scope_count;
     struct place *places;
@@ -45,9 +51,31 @@ static void note_place(void *context, const struct look_row *row)
 
 /* ---- Which scopes does the device hold? ---- */
 
+static void note_latest(void *context, const struct look_row *row)
+{
+    struct latest *latest = context;
+    struct ds_id book;
+    int64_t period = 0;
+    if (!look_id(row->fields, DS_TAG_period_book, &book) || !ds_id_equal(&book, &latest->book) ||
+        !look_int(row->fields, DS_TAG_period_period, &period)) {
+        return;
+    }
+    if (period > latest->period[0]) {
+        latest->period[1] = latest->period[0];
+        latest->period[0] = period;
+    } else if (period > latest->period[1]) {
+        latest->period[1] = period;
+    }
+}
+
 static void hold(struct expected *expected, uint8_t kind, const struct ds_id *key)
 {
     DS_ASSERT(expected->scope_count < SCOPES_MAX);
+    struct latest *latest = &expected->latest[expected->scope_count];
+    latest->book = *key;
+    if (kind == DS_SCOPE_BOOK) {
+        look_rows(expected->sim, expected->txn, DS_REC_period, note_latest, latest);
+    }
     expected->scope[expected->scope_count++] =
         (struct ds_scope){.kind = kind, .key = *key, .view = 1};
 }
@@ -83,31 +111,10 @@ static void find_scopes(struct expected *expected)
 
 /* ---- Which of them hold a row? ---- */
 
-struct latest { /* The two latest periods of a book. */
-    struct ds_id book;
-    int64_t period[2];
-};
-
-static void note_latest(void *context, const struct look_row *row)
-{
-    struct latest *latest = context;
-    struct ds_id book;
-    int64_t period = 0;
-    if (!look_id(row->fields, DS_TAG_period_book, &book) || !ds_id_equal(&book, &latest->book) ||
-        !look_int(row->fields, DS_TAG_period_period, &period)) {
-        return;
-    }
-    if (period > latest->period[0]) {
-        latest->period[1] = latest->period[0];
-        latest->period[0] = period;
-    } else if (period > latest->period[1]) {
-        latest->period[1] = period;
-    }
-}
-
 static bool in_book(const struct expected *expected, const struct look_row *row,
-                    const struct ds_id *book)
+                    const struct latest *latest)
 {
+    const struct ds_id *book = &latest->book;
     struct ds_id id;
     switch (row->type) {
     case DS_REC_book:
@@ -128,12 +135,10 @@ static bool in_book(const struct expected *expected, const struct look_row *row,
         }
         return false;
     case DS_REC_slot: {
-        struct latest latest = {.book = *book};
         int64_t period = 0;
-        look_rows(expected->sim, expected->txn, DS_REC_period, note_latest, &latest);
-        int64_t from = latest.period[1] != 0   ? latest.period[1]
-                       : latest.period[0] != 0 ? ds_period_add((int32_t)latest.period[0], -1)
-                                               : INT64_MAX;
+        int64_t from = latest->period[1] != 0   ? latest->period[1]
+                       : latest->period[0] != 0 ? ds_period_add((int32_t)latest->period[0], -1)
+                                                : INT64_MAX;
         return look_id(row->fields, DS_TAG_slot_book, &id) && ds_id_equal(&id, book) &&
                look_int(row->fields, DS_TAG_slot_period, &period) && period >= from;
     }
@@ -167,16 +172,16 @@ static bool in_mailbox(const struct expected *expected, const struct look_row *r
     return ds_id_equal(&writer, device);
 }
 
-static bool in_scope(const struct expected *expected, const struct look_row *row,
-                     const struct ds_scope *scope)
+static bool in_scope(const struct expected *expected, const struct look_row *row, size_t index)
 {
+    const struct ds_scope *scope = &expected->scope[index];
     static const uint8_t catalogue[] = {DS_REC_station, DS_REC_worker,       DS_REC_book,
                                         DS_REC_code,    DS_REC_rule_setting, DS_REC_tariff};
     switch (scope->kind) {
     case DS_SCOPE_CATALOGUE:
         return memchr(catalogue, row->type, sizeof catalogue) != NULL;
     case DS_SCOPE_BOOK:
-        return in_book(expected, row, &scope->key);
+        return in_book(expected, row, &expected->latest[index]);
     case DS_SCOPE_TASKS:
         return in_tasks(row, &scope->key);
     case DS_SCOPE_MAILBOX:
@@ -243,7 +248,7 @@ static void expect_row(void *context, const struct look_row *row)
     struct expected *expected = context;
     bool held = false;
     for (size_t i = 0; i < expected->scope_count; i++) {
-        if (!in_scope(expected, row, &expected->scope[i])) {
+        if (!in_scope(expected, row, i)) {
             continue;
         }
         struct ds_row counted = {.type = row->type,

@@ -8,9 +8,11 @@ static const char pin[] = "2468";
 
 /* ---- Ports ---- */
 
+/* On a slow disk it is later each time that somebody looks. */
 static int64_t hand_now(void *context)
 {
     const struct sim_hand *hand = context;
+    hand->sim->now_ms += hand->sim->healed ? 0 : hand->sim->profile.slow_ms;
     return hand->sim->now_ms + hand->clock_offset_ms;
 }
 
@@ -76,13 +78,12 @@ static struct ds_handheld_options options_of(struct sim_hand *hand)
 /* ---- Power ---- */
 
 /* What was committed is there, the rest is lost. */
-static void lose_memory(struct sim_hand *hand)
+void hand_lose_memory(struct sim_hand *hand)
 {
     struct ds_store *copy = NULL;
     SIM_MUST(hand->sim, ds_store_memory_clone(hand->store, &copy));
     ds_handheld_close(hand->sdk);
     hand->sdk = NULL;
-    hand->asked = false;
     ds_store_close(hand->store);
     hand->store = copy;
 }
@@ -103,13 +104,13 @@ void hand_open(struct sim_hand *hand)
             sim_fail(hand->sim, "acked_is_durable", "h%u does not open: %s %s", hand->index,
                      ds_handheld_error_name(err), detail.text);
         }
-        lose_memory(hand);
+        hand_lose_memory(hand);
     }
 }
 
 static void reboot(struct sim_hand *hand)
 {
-    lose_memory(hand);
+    hand_lose_memory(hand);
     hand->boot_ms = hand->sim->now_ms - 20000;
     hand->boot_id++;
     hand_open(hand);
@@ -260,7 +261,7 @@ static void recorded(struct sim_hand *hand, struct model_op *op, int err,
                  ds_handheld_error_name(err), detail);
     }
     if (err == DS_E_IO || err == DS_E_FULL) {
-        lose_memory(hand);
+        hand_lose_memory(hand);
         hand_open(hand);
     }
 }
@@ -276,7 +277,7 @@ static struct model_op *next_op(struct sim_hand *hand, uint8_t type, const struc
     op->type = type;
     op->entity = *entity;
     op->instant_ms = hand_now(hand);
-    op->storages = UINT32_C(1) << hand->index;
+    op->storages = UINT64_C(1) << hand->index;
     op->snapshot = hand->snapshot;
     return op;
 }
@@ -467,7 +468,7 @@ static void propose(struct sim_hand *hand)
     if (op == NULL) {
         return;
     }
-    (void)snprintf(phone, sizeof phone, "138%08u", sim_below(sim, 99999999));
+    (void)snprintf(phone, sizeof phone, "138%08u", sim_below(sim, 99));
     struct ds_handheld_edit edits[2] = {{"tariff", marker}, {"phone", phone}};
     struct ds_handheld_edits all = {
         .record = "account", .id = out(&meter->account), .edits = edits, .count = 2};
@@ -536,7 +537,7 @@ static void after_exchange(struct sim_hand *hand, int err, const char *detail)
     trace_line(&sim->trace, "h%u exchange: %s %s", hand->index, ds_handheld_error_name(err),
                detail);
     if (err == DS_E_IO || err == DS_E_FULL) {
-        lose_memory(hand);
+        hand_lose_memory(hand);
         hand_open(hand);
     }
     if (sim->healed && err != DS_E_OK) {
@@ -568,11 +569,15 @@ void hand_exchange(struct sim_hand *hand)
     if (hand->sdk == NULL) {
         return;
     }
-    uint64_t before = sim->shard.meta.size;
+    if (sim_chance(sim, 60)) {
+        office_reassign(sim); /* In the middle of a pull. */
+    }
+    if (sim->profile.revokes && !hand->revoked && !sim->undeclared && sim_chance(sim, 20)) {
+        office_revoke(sim, hand); /* In the middle of a push. */
+    }
     ds_builder_init(&answer, sim->answer_memory, DS_ENVELOPE_SIZE_MAX);
     int status = net_post(hand, sim->request_memory, size, &answer);
     uint64_t known = sim->shard.meta.size;
-    (void)before;
     if (status == 0 && sim_chance(sim, 300)) {
         return; /* Begins again without an end. */
     }
@@ -593,6 +598,9 @@ void hand_exchange(struct sim_hand *hand)
                result.more ? ", more" : "", result.new_incarnation ? ", new incarnation" : "",
                result.refetched != 0 ? ", refetch" : "");
     after_exchange(hand, err, detail.text);
+    if (result.acknowledged_ops > 0) {
+        hand_note_receipts(hand); /* While the list holds them: it forgets what is old. */
+    }
     if (sim_chance(sim, 100)) {
         check_overlay(hand);
     }
@@ -615,6 +623,9 @@ bool hand_drain(struct sim_hand *hand, uint64_t *rows)
                    result.new_incarnation ? ", new incarnation" : "",
                    result.refetched != 0 ? ", refetch" : "", detail.text);
         after_exchange(hand, err, detail.text);
+        if (result.acknowledged_ops > 0) {
+            hand_note_receipts(hand);
+        }
         *rows += result.rows;
         SIM_MUST(sim, ds_handheld_status(hand->sdk, &status));
         if (!result.more && status.unsent == 0 && result.refetched == 0) {
@@ -666,7 +677,6 @@ static void clone(struct sim_hand *hand)
     twin->random.state = sim->seed * 1000 + twin->index;
     twin->sdk = NULL;
     twin->backup = NULL;
-    twin->asked = false;
     twin->boot_id += 500;
     SIM_MUST(sim, ds_store_memory_clone(hand->store, &twin->store));
     model_clone(&sim->model, hand->index, twin->index);
@@ -675,43 +685,6 @@ static void clone(struct sim_hand *hand)
     sim->hand_count++;
     trace_line(&sim->trace, "h%u is cloned as h%u", hand->index, twin->index);
     hand_open(twin);
-}
-
-static int bundle_write(void *context, const uint8_t *bytes, size_t size)
-{
-    struct ds_builder *bundle = context;
-    ds_put_bytes(bundle, (struct ds_slice){bytes, size});
-    return bundle->failed ? DS_E_LIMIT : 0;
-}
-
-/* A colleague carries his work on a stick; or it is carried twice. */
-static void relay(struct sim_hand *hand)
-{
-    struct sim *sim = hand->sim;
-    struct sim_hand *bearer = hand_any(sim);
-    struct ds_builder bundle;
-    struct ds_handheld_detail detail = {{0}};
-    uint64_t ops = 0;
-    uint64_t items = 0;
-    if (bearer == NULL || bearer == hand) {
-        return;
-    }
-    ds_builder_init(&bundle, sim->answer_memory, DS_ENVELOPE_SIZE_MAX);
-    int err = ds_handheld_bundle_export(hand->sdk, bundle_write, &bundle, &ops);
-    if (err == DS_E_OK) {
-        err = ds_handheld_bundle_import(bearer->sdk, bundle.data, bundle.used, &items, &detail);
-    }
-    trace_line(&sim->trace, "h%u carries %llu ops of h%u: %s %s", bearer->index,
-               (unsigned long long)ops, hand->index, ds_handheld_error_name(err), detail.text);
-    if (err == DS_E_IO || err == DS_E_FULL) {
-        lose_memory(hand);
-        hand_open(hand);
-        lose_memory(bearer);
-        hand_open(bearer);
-    } else if (err != DS_E_OK) {
-        sim_fail(sim, "always_progress", "h%u cannot carry h%u's work: %s %s", bearer->index,
-                 hand->index, ds_handheld_error_name(err), detail.text);
-    }
 }
 
 /* The vault is locked; what is sealed goes out all the same. */
@@ -730,13 +703,25 @@ static void deliver_locked(struct sim_hand *hand)
     if (err != DS_E_IO && err != DS_E_FULL) {
         err = ds_handheld_unlock(hand->sdk, pin, &detail);
     }
+    if (result.acknowledged_ops > 0) {
+        hand_note_receipts(hand);
+    }
     if (err == DS_E_IO || err == DS_E_FULL) {
-        lose_memory(hand);
+        hand_lose_memory(hand);
         hand_open(hand);
     } else if (err != DS_E_OK) {
         sim_fail(sim, "always_progress", "h%u does not unlock: %s %s", hand->index,
                  ds_handheld_error_name(err), detail.text);
     }
+}
+
+/* Out of reach for days, or for a year. */
+static void go_away(struct sim_hand *hand)
+{
+    struct sim *sim = hand->sim;
+    uint64_t days = 1 + prng_below(&sim->choose, sim_chance(sim, 300) ? 400 : 30);
+    hand->cut_off_until_ms = sim->now_ms + (int64_t)days * SIM_DAY_MS;
+    trace_line(&sim->trace, "h%u is away for %llu days", hand->index, (unsigned long long)days);
 }
 
 void hand_fault(struct sim_hand *hand)
@@ -764,7 +749,9 @@ void hand_fault(struct sim_hand *hand)
         }
         break;
     case 7:
-        relay(hand);
+        if (sim->profile.away) {
+            go_away(hand);
+        }
         break;
     case 8:
         deliver_locked(hand);

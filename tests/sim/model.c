@@ -61,7 +61,8 @@ struct model_op *model_by_id(struct model *model, const struct ds_id *id, unsign
             return op;
         }
         if (memcmp(&op->op.byte[PLACE], &id->byte[PLACE], sizeof(id->byte) - PLACE) == 0 &&
-            op->type == type && op->instant_ms == instant_ms) {
+            op->type == type && instant_ms >= op->instant_ms &&
+            instant_ms - op->instant_ms <= model->slack_ms) {
             renamed = op;
         }
     }
@@ -73,7 +74,7 @@ void model_backup(struct model *model, unsigned storage)
     for (size_t i = 0; i < model->count; i++) {
         struct model_op *op = &model->op[i];
         op->backups =
-            (op->backups & ~(UINT32_C(1) << storage)) | (op->storages & UINT32_C(1) << storage);
+            (op->backups & ~(UINT64_C(1) << storage)) | (op->storages & UINT64_C(1) << storage);
     }
 }
 
@@ -82,7 +83,7 @@ void model_restore(struct model *model, unsigned storage)
     for (size_t i = 0; i < model->count; i++) {
         struct model_op *op = &model->op[i];
         op->storages =
-            (op->storages & ~(UINT32_C(1) << storage)) | (op->backups & UINT32_C(1) << storage);
+            (op->storages & ~(UINT64_C(1) << storage)) | (op->backups & UINT64_C(1) << storage);
     }
 }
 

@@ -8,7 +8,7 @@
 
 #include "schema/base/base.h"
 
-enum { MODEL_OPS_MAX = 1000, MODEL_STORAGES_MAX = 10, MODEL_MARKER_SIZE = 9 };
+enum { MODEL_OPS_MAX = 1000, MODEL_STORAGES_MAX = 52, MODEL_MARKER_SIZE = 9 };
 
 struct model_op {
     uint32_t serial; /* The marker is "#%07u". */
@@ -21,8 +21,8 @@ struct model_op {
     bool acked;         /* The SDK said that it is under the server's receipt. */
     bool acked_before;  /* ... before the server's last restore. */
     uint64_t snapshot;  /* The greatest position that its handheld knew of when it was recorded. */
-    uint32_t storages;  /* Bit per storage that holds it. */
-    uint32_t backups;   /* Bit per storage whose backup holds it. */
+    uint64_t storages;  /* Bit per storage that holds it. */
+    uint64_t backups;   /* Bit per storage whose backup holds it. */
     /* Filled by the look at the journal. */
     unsigned found; /* Different places in the journal. */
     uint64_t position;
@@ -34,6 +34,7 @@ struct model_op {
 struct model {
     struct model_op op[MODEL_OPS_MAX];
     size_t count;
+    int64_t slack_ms; /* How much later than noted an op may say that it was recorded. */
 };
 
 void model_start(struct model *model);

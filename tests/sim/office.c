@@ -1,5 +1,6 @@
 /* The office of the simulation: imports, clerks, the supervisor, billing. */
 #include "schema/base/text.h"
+#include "schema/codec/msgpack.h"
 #include "schema/codec/record_mp.h"
 #include "tests/sim/sim.h"
 
@@ -81,6 +82,9 @@ static void found_workers(struct sim *sim, struct paper *paper)
     for (unsigned i = 0; i <= SIM_HANDS_MAX; i++) {
         if (i >= sim->profile.hands && i < SIM_HANDS_MAX) {
             continue;
+        }
+        if (paper->count + 3 > DRAFTS_MAX) {
+            import(paper);
         }
         char text[TEXT_SIZE];
         struct ds_worker worker = {.presence = {0}};
@@ -194,6 +198,23 @@ static struct sim_meter *any_meter(struct sim *sim)
     return &sim->meters[sim_below(sim, sim->meter_count)];
 }
 
+/* A newer office writes a field that this version's schema does not know. */
+static void write_newer(struct sim *sim, struct paper *paper)
+{
+    struct ds_builder builder;
+    char text[TEXT_SIZE];
+    const struct sim_meter *meter = any_meter(sim);
+    struct ds_draft *draft = &paper->draft[0];
+    *draft = (struct ds_draft){.type = DS_REC_premises, .id = meter->premises};
+    ds_builder_init(&builder, paper->bytes, PAPER_SIZE);
+    ds_mp_put_map(&builder, 1);
+    ds_mp_put_uint(&builder, SIM_NEWER_TAG);
+    ds_mp_put_str(&builder, numbered(text, "newer ", sim_below(sim, 90)));
+    SIM_MUST(sim, ds_builder_end(&builder, &draft->fields));
+    paper->count = 1;
+    (void)paper_send(paper, "user:boss", DS_ACTOR_console);
+}
+
 /* The same fields that the field edits, at the same time. */
 static void edit_premises(struct sim *sim, struct paper *paper)
 {
@@ -201,6 +222,10 @@ static void edit_premises(struct sim *sim, struct paper *paper)
     char text[TEXT_SIZE];
     uint8_t photo[32] = {0};
     const struct sim_meter *meter = any_meter(sim);
+    if (sim->profile.newer && sim_chance(sim, 400)) {
+        write_newer(sim, paper);
+        return;
+    }
     switch (sim_below(sim, 5)) {
     case 0:
         DS_SET(&row, premises, access_note, numbered(text, "office", sim_below(sim, 90)));
@@ -445,6 +470,15 @@ void office_revoke(struct sim *sim, struct sim_hand *hand)
         trace_line(&sim->trace, "h%u is revoked or suspended", hand->index);
         hand->revoked = true;
         hand->revoked_at = sim->shard.meta.size;
+    }
+    free(paper);
+}
+
+void office_reassign(struct sim *sim)
+{
+    struct paper *paper = paper_make(sim);
+    if (!sim->undeclared) {
+        reassign_book(sim, paper);
     }
     free(paper);
 }

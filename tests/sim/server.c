@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 enum { STORE_MAX = 64 << 20 };
+#define BACKUP_OLDEST_MS (30 * SIM_DAY_MS)
 
 static int64_t now(void *context)
 {
-    return ((struct sim *)context)->now_ms;
+    struct sim *sim = context;
+    sim->now_ms += sim->healed ? 0 : sim->profile.slow_ms;
+    return sim->now_ms;
 }
 
 struct ds_clock server_clock(struct sim *sim)
@@ -161,13 +164,14 @@ void server_backup(struct sim *sim)
     }
     SIM_MUST(sim, ds_store_memory_clone(sim->store, &sim->backup));
     sim->backup_size = sim->shard.meta.size;
+    sim->backup_ms = sim->now_ms;
     trace_line(&sim->trace, "server backup, size %llu", (unsigned long long)sim->backup_size);
 }
 
 void server_restore(struct sim *sim)
 {
-    if (sim->backup == NULL) {
-        return;
+    if (sim->backup == NULL || sim->now_ms - sim->backup_ms > BACKUP_OLDEST_MS) {
+        return; /* The handhelds keep what they sent for 35 days: no older backup may be used. */
     }
     for (unsigned i = 0; i < sim->hand_count; i++) {
         hand_note_receipts(&sim->hands[i]);

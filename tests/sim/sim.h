@@ -20,35 +20,54 @@
 
 enum {
     SIM_HANDS_MAX = MODEL_STORAGES_MAX, /* Handhelds and clones of them. */
-    SIM_BOOKS_MAX = 4,
+    SIM_BOOKS_MAX = 8,
     SIM_METERS_MAX = 40,
     SIM_TASKS_MAX = 40,
     SIM_UNKNOWN_MAX = 16, /* Meters typed in the field. */
-    SIM_REPLAY_MAX = 4,   /* Old requests that come again. */
+    SIM_KEPT_MAX = 8,     /* Requests that are late, or come again. */
+    SIM_CARRIERS_MAX = 3,
     SIM_PATH_SIZE = 256
 };
+#define SIM_DAY_MS INT64_C(86400000)
+#define SIM_YEAR_MS (365 * SIM_DAY_MS)
 #define SIM_START_MS INT64_C(1767400000000) /* 2026-01-03 */
 #define SIM_PERIOD 202601
+#define SIM_NEWER_TAG 121 /* Of premises; unknown to this version. */
 
 /* What a seed is like: each draws its own. Rates are per thousand. */
 struct sim_profile {
     unsigned hands;
+    unsigned carriers;
     unsigned books;
     unsigned meters; /* Per book. */
     unsigned steps;
-    unsigned office; /* Of the steps, how many are the office's. */
-    unsigned sync;   /* ... a handheld's exchange. */
-    unsigned fault;  /* ... something breaks. */
-    unsigned net;    /* Of the messages, how many suffer. */
-    unsigned disk;   /* Of the handhelds' commits, how many fail. */
-    unsigned jump;   /* Of the steps, how many move a clock. */
-    uint32_t page;   /* Rows and bytes are asked for in pages of this many bytes; 0: default. */
+    int64_t step_ms;    /* Longest time between two steps: minutes, hours or days. */
+    unsigned slow_ms;   /* Disks: each look at a clock finds it so much later. */
+    unsigned office;    /* Of the steps, how many are the office's. */
+    unsigned sync;      /* ... a handheld's exchange. */
+    unsigned fault;     /* ... something breaks. */
+    unsigned jump;      /* ... a clock moves. */
+    unsigned partition; /* ... some handhelds are cut off for a while. */
+    unsigned disk;      /* Of the handhelds' commits, how many fail. */
+    /* Of the messages: */
+    unsigned loss;        /* The request does not arrive. */
+    unsigned answer_loss; /* The answer does not, after the commit. */
+    unsigned repeat;      /* The request arrives twice. */
+    unsigned delay;       /* It arrives later, behind others. */
+    unsigned stale;       /* An earlier answer comes instead. */
+    unsigned cut;         /* Request or answer ends early. */
+    unsigned bend;        /* One bit of either is another. */
+    unsigned portal;      /* A hotel answers. */
+    unsigned busy;        /* The server says 503. */
+    uint32_t page;        /* Rows and bytes are asked for in pages of so many bytes; 0: default. */
     bool lmdb;
     bool server_restores;
     bool hand_restores;
     bool clones;
     bool revokes;
     bool evil;
+    bool newer; /* The office runs a newer schema: fields that no handheld knows. */
+    bool away;  /* Handhelds may be out for up to a year. */
 };
 
 struct sim;
@@ -65,12 +84,12 @@ struct sim_hand {
     uint32_t boot_id;
     unsigned worker;
     struct ds_id device;
-    bool revoked;        /* Or suspended: what it sends goes to quarantine. */
-    uint64_t revoked_at; /* Size of the journal then. */
-    bool cloned;         /* It, or a copy of it, lives twice. */
-    bool went_back;      /* Restored from a backup since it was made. */
-    bool asked;          /* A request is on its way (begin without end). */
-    uint64_t snapshot;   /* Greatest position that it may know of. */
+    bool revoked;             /* Or suspended: what it sends goes to quarantine. */
+    uint64_t revoked_at;      /* Size of the journal then. */
+    bool cloned;              /* It, or a copy of it, lives twice. */
+    bool went_back;           /* Restored from a backup since it was made. */
+    int64_t cut_off_until_ms; /* By a partition, or because it is far away. */
+    uint64_t snapshot;        /* Greatest position that it may know of. */
 };
 
 struct sim_meter {
@@ -82,9 +101,10 @@ struct sim_meter {
     char number[16];
 };
 
-struct sim_replay { /* A request that a proxy kept. */
-    uint8_t *bytes;
+struct sim_bytes { /* A message or a bundle that somebody holds. */
+    uint8_t *data; /* Or NULL. */
     size_t size;
+    unsigned from; /* Handheld. */
 };
 
 struct sim {
@@ -100,6 +120,7 @@ struct sim {
     struct ds_store *keys;
     struct ds_store *backup; /* Of the store, or NULL. */
     uint64_t backup_size;
+    int64_t backup_ms;
     struct ds_server_keys secret;
     struct ds_shard shard;
     bool shard_open;
@@ -126,7 +147,9 @@ struct sim {
     unsigned unknown_count;
     struct sim_hand hands[SIM_HANDS_MAX];
     unsigned hand_count;
-    struct sim_replay replay[SIM_REPLAY_MAX];
+    struct sim_bytes kept[SIM_KEPT_MAX]; /* Requests. */
+    struct sim_bytes answer;             /* An earlier answer. */
+    struct sim_bytes carrier[SIM_CARRIERS_MAX];
     struct sim_evil *evil; /* Or NULL. */
     bool healed;
     unsigned lmdb_percent;
@@ -135,8 +158,22 @@ struct sim {
     uint64_t office_ops;
 };
 
-/* ---- main.c: one seed; fails by sim_fail(), which does not return. ---- */
-uint64_t sim_run(uint64_t seed, unsigned lmdb_percent, bool print);
+/* ---- run.c: one seed from founding to the checks; the hash of its trace comes back. It fails by
+ * sim_fail(), which does not return. ---- */
+struct sim_totals {
+    uint64_t ops;
+    uint64_t exchanges;
+    uint64_t entries;
+    uint64_t hands;
+    uint64_t simulated_ms;
+};
+uint64_t sim_run(uint64_t seed, unsigned lmdb_percent, bool print, struct sim_totals *totals);
+
+/* ---- profile.c ---- */
+void profile_draw(struct sim *sim);
+
+/* ---- main.c ---- */
+void sim_expect_crash(uint64_t seed); /* What to say should the process die. */
 /* Say seed, invariant, why, and the last lines of the trace; end with status 1. */
 _Noreturn void sim_fail(struct sim *sim, const char *invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -151,6 +188,22 @@ void sim_checked(const char *invariant);
         }                                                                                          \
     } while (0)
 
+/* Hold a copy instead of what is held. */
+static inline void sim_keep(struct sim_bytes *kept, const uint8_t *bytes, size_t size,
+                            unsigned from)
+{
+    free(kept->data);
+    kept->data = malloc(size + 1);
+    DS_ASSERT(kept->data != NULL);
+    memcpy(kept->data, bytes, size);
+    kept->size = size;
+    kept->from = from;
+}
+static inline void sim_forget(struct sim_bytes *kept)
+{
+    free(kept->data);
+    kept->data = NULL;
+}
 static inline bool sim_chance(struct sim *sim, unsigned per_mille)
 {
     return prng_below(&sim->choose, 1000) < per_mille;
@@ -184,7 +237,8 @@ struct ds_random server_random(struct sim *sim);
 void office_found(struct sim *sim); /* Workers, books, premises, meters, accounts, periods. */
 void office_step(struct sim *sim);
 void office_revoke(struct sim *sim, struct sim_hand *hand);
-void office_billing(struct sim *sim); /* Take exports, write the delivery. */
+void office_reassign(struct sim *sim); /* A book goes to somebody else. */
+void office_billing(struct sim *sim);  /* Take exports, write the delivery. */
 /* Billing has got each revision of each slot once, in order. */
 void office_check_exports(struct sim *sim);
 
@@ -198,13 +252,18 @@ void hand_exchange(struct sim_hand *hand); /* One round trip over a bad network.
  * many it took. */
 bool hand_drain(struct sim_hand *hand, uint64_t *rows);
 void hand_fault(struct sim_hand *hand);
+void hand_lose_memory(struct sim_hand *hand);   /* Power off; hand_open() switches it on. */
 void hand_note_receipts(struct sim_hand *hand); /* Tell the model what the SDK says is received. */
 struct sim_hand *hand_any(struct sim *sim);     /* One that is switched on, or NULL. */
 
 /* ---- net.c ---- */
 /* Carry a request to the server and its answer back, or what is left of them. */
 int net_post(struct sim_hand *hand, const uint8_t *body, size_t size, struct ds_builder *answer);
-void net_replay(struct sim *sim); /* Something old arrives. */
+void net_late(struct sim *sim);      /* Something old arrives. */
+void net_partition(struct sim *sim); /* Some are cut off for minutes or days. */
+
+/* ---- carrier.c ---- */
+void carrier_step(struct sim *sim); /* Somebody with a stick takes work along, or hands it over. */
 
 /* ---- evil.c: a device whose keys are not in the SDK's hands. ---- */
 void evil_make(struct sim *sim);
@@ -214,12 +273,14 @@ void evil_close(struct sim *sim);
 /* ---- check*.c: the invariants. ---- */
 void check_acked(struct sim *sim);     /* acked_is_durable; also while things are broken. */
 void check_journal(struct sim *sim);   /* exactly_once, nothing_lost */
+void check_newer(struct sim *sim);     /* nothing_lost: what this version does not know. */
 void check_conflicts(struct sim *sim); /* nothing_lost: nobody was silently overruled. */
 void check_authority(struct sim *sim);
 void check_replicas(struct sim *sim); /* replicas_converge, cursors_complete */
 void check_replay(struct sim *sim);   /* replay_is_identity */
 void check_tampering(struct sim *sim);
 void check_bounds(struct sim *sim);
+void check_leaks(struct sim *sim); /* nothing_leaks */
 void check_order(struct sim *sim); /* order_free */
 
 #endif
