@@ -213,13 +213,17 @@ static bool is_media(const char *name)
     return strchr(name, '/') != NULL;
 }
 
-/* The media type without its parameters, against the one wanted. */
+/* The media type without its parameters, against the one wanted. Who names none sends octets (RFC
+ * 9110, 8.3): a handheld saves the line. */
 static bool has_media(const struct ds_call *call, const char *want)
 {
     const char *have = ds_http_find(&call->request->head, "Content-Type");
     size_t size = strlen(want);
 
-    return have != NULL && strncmp(have, want, size) == 0 &&
+    if (have == NULL) {
+        return strcmp(want, "application/octet-stream") == 0;
+    }
+    return strncmp(have, want, size) == 0 &&
            (have[size] == '\0' || have[size] == ';' || have[size] == ' ');
 }
 

@@ -34,7 +34,8 @@ struct ds_http_request {
 
 struct ds_http_answer {
     int status;
-    const char *content_type; /* Static. */
+    const char *content_type; /* Static; NULL: not named. */
+    bool bare;                /* For a device that counts bytes: nothing that only browsers heed. */
     struct ds_builder body;   /* DS_HTTP_ANSWER_MAX bytes of room; unused by a stream. */
     struct ds_builder extra;  /* Header lines, through ds_http_add_header() only. */
     /* Not NULL: after the head this writes the body, until it returns. */

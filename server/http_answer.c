@@ -42,9 +42,9 @@ static const char *reason_of(int status)
     return "Error";
 }
 
-/* The same on every answer: nothing here is to be framed, sniffed, cached or run. */
+/* On every answer that a browser may see: nothing is to be framed, sniffed, cached or run. */
+#define CLOSE_HEADER "Connection: close\r\n"
 #define SECURITY_HEADERS                                                                           \
-    "Connection: close\r\n"                                                                        \
     "Cache-Control: no-store\r\n"                                                                  \
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'\r\n"     \
     "Cross-Origin-Resource-Policy: same-origin\r\n"                                                \
@@ -73,7 +73,10 @@ void ds_http_put_head(struct ds_builder *out, const struct ds_http_answer *answe
     ds_put_decimal(out, answer->status);
     ds_put_text(out, " ");
     ds_put_text(out, reason_of(answer->status));
-    ds_put_text(out, "\r\n" SECURITY_HEADERS);
+    ds_put_text(out, "\r\n" CLOSE_HEADER);
+    if (!answer->bare) {
+        ds_put_text(out, SECURITY_HEADERS);
+    }
     if (answer->content_type != NULL) {
         ds_put_text(out, "Content-Type: ");
         ds_put_text(out, answer->content_type);

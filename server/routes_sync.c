@@ -142,6 +142,8 @@ enum ds_err ds_route_exchange(struct ds_call *call)
 {
     struct ds_envelope_codec codec;
 
+    call->answer->bare = true;
+    call->answer->content_type = NULL;
     enum ds_err err = borrow_codec(call->api, &codec);
 
     if (err == DS_OK) {

@@ -566,6 +566,11 @@ static void system__public_routes_answer_without_a_session(void **state)
     test_call_with(o, "POST", "/sync/v1/exchange", "garbage", octets, 1);
     assert_int_equal(o->status, 400);
     assert_string_equal(o->text, "");
+    test_call_with(o, "POST", "/sync/v1/exchange", "garbage", NULL, 0); /* None named: octets. */
+    assert_int_equal(o->status, 400);
+    const struct test_header json[] = {{"Content-Type", "application/json"}};
+    test_call_with(o, "POST", "/sync/v1/exchange", "garbage", json, 1);
+    assert_int_equal(o->status, 415);
     (void)route_named("enrol");
     test_call_with(o, "POST", "/sync/v1/enrol", "garbage", octets, 1);
     assert_in_range(o->status, 400, 404);

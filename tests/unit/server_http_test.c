@@ -161,6 +161,21 @@ static void http__a_request_reaches_the_handler_and_its_answer_comes_back_guarde
     assert_null(strstr(answer, "Set-Cookie"));
 }
 
+static void http__an_answer_to_a_device_has_the_lines_that_http_needs_and_no_other(void **state)
+{
+    struct ds_http_answer answer = {.status = 200, .bare = true};
+    uint8_t extra[64];
+    uint8_t memory[256];
+    struct ds_builder head;
+
+    (void)state;
+    ds_builder_init(&answer.extra, extra, sizeof(extra));
+    ds_builder_init(&head, memory, sizeof(memory));
+    ds_http_put_head(&head, &answer, 57);
+    assert_string_equal(ds_builder_text(&head),
+                        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 57\r\n\r\n");
+}
+
 static void b15__two_lengths_chunked_with_length_and_5x7_are_refused_on_the_wire(void **state)
 {
     static const struct {
@@ -359,6 +374,7 @@ int main(void)
     /* One server for all: it takes two seconds to stop (civetweb's own poll). */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http__a_request_reaches_the_handler_and_its_answer_comes_back_guarded),
+        cmocka_unit_test(http__an_answer_to_a_device_has_the_lines_that_http_needs_and_no_other),
         cmocka_unit_test(b15__two_lengths_chunked_with_length_and_5x7_are_refused_on_the_wire),
         cmocka_unit_test(f3__a_refused_body_that_drips_on_does_not_hold_its_thread),
         cmocka_unit_test(http__nothing_follows_a_request_on_its_connection),
