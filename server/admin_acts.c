@@ -27,6 +27,13 @@ static enum ds_err act(struct ds_shard *shard, void *context)
     struct admin_act *what = context;
     struct ds_actor actor;
 
+    if (what->keys == NULL && ds_actor_known(shard, what->name) != DS_OK) {
+        ds_detail_set(what->detail, what->name,
+                      ": not known to this journal; a restore is declared by an administrator who "
+                      "was added before the backup was taken",
+                      (const char *)NULL);
+        return DS_ERR_FORBIDDEN;
+    }
     DS_TRY(ds_actor_open(shard, what->name, DS_ACTOR_console, &what->worker, &actor, what->detail));
     enum ds_err err = what->keys == NULL
                           ? ds_shard_epoch(shard, &actor)

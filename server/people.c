@@ -6,6 +6,7 @@
 #include "sync/core/row.h"
 #include "sync/core/tables.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FIELDS_SIZE 512
@@ -169,6 +170,37 @@ static enum ds_err grant(struct ds_office *office, const struct ds_id *worker, i
     return write_one(office, &draft, detail);
 }
 
+struct introduction {
+    char name[DS_USER_NAME_MAX + 8];
+    const struct ds_id *worker;
+    struct ds_detail *detail;
+};
+
+static enum ds_err introduce(struct ds_shard *shard, void *context)
+{
+    struct introduction *who = context;
+    struct ds_actor actor;
+    enum ds_err err =
+        ds_actor_open(shard, who->name, DS_ACTOR_console, who->worker, &actor, who->detail);
+
+    ds_wipe(&actor, sizeof(actor));
+    return err;
+}
+
+/* The journal knows a user from the day he was added: a backup of any later day then holds who may
+ * declare its restore. */
+static enum ds_err announce(struct ds_office *office, const char *name, const struct ds_id *worker,
+                            struct ds_detail *detail)
+{
+    struct introduction who = {.worker = worker, .detail = detail};
+    int size = snprintf(who.name, sizeof(who.name), "user:%s", name);
+
+    if (size < 0 || (size_t)size >= sizeof(who.name)) {
+        return DS_ERR_LIMIT;
+    }
+    return ds_writer_run(office->writer, introduce, &who);
+}
+
 enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_user *user,
                                struct ds_id *worker, struct ds_detail *detail)
 {
@@ -193,5 +225,5 @@ enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_
             err = grant(office, worker, role, detail);
         }
     }
-    return err;
+    return err == DS_OK ? announce(office, user->name, worker, detail) : err;
 }

@@ -182,9 +182,7 @@ enum ds_err ds_actor_genesis(struct ds_shard *shard, const struct ds_station *st
     return err;
 }
 
-/* Write the actor's device row, as the system, unless it stands. */
-static enum ds_err announce(struct ds_shard *shard, const char *name, struct ds_actor *actor,
-                            const struct ds_hash *public_key, struct ds_detail *detail)
+static enum ds_err find_device(struct ds_shard *shard, const struct ds_actor *actor)
 {
     struct ds_key key = ds_key_row(DS_REC_device, &actor->device);
     struct ds_txn *txn = NULL;
@@ -192,6 +190,28 @@ static enum ds_err announce(struct ds_shard *shard, const char *name, struct ds_
     DS_TRY(ds_store_begin(shard->store, false, &txn));
     enum ds_err err = ds_txn_get(txn, DS_TABLE_ROW, ds_key_slice(&key), &value);
     ds_txn_abort(txn);
+    return err;
+}
+
+enum ds_err ds_actor_known(struct ds_shard *shard, const char *name)
+{
+    struct ds_actor actor;
+    struct ds_hash public_key;
+    uint64_t epoch = 0;
+    enum ds_err err = actor_load(shard, ds_slice_of_text(name), &actor, &epoch);
+    if (err == DS_OK) {
+        name_device(shard, &actor, &public_key);
+        err = find_device(shard, &actor);
+    }
+    ds_wipe(&actor, sizeof(actor));
+    return err;
+}
+
+/* Write the actor's device row, as the system, unless it stands. */
+static enum ds_err announce(struct ds_shard *shard, const char *name, struct ds_actor *actor,
+                            const struct ds_hash *public_key, struct ds_detail *detail)
+{
+    enum ds_err err = find_device(shard, actor);
     if (err != DS_ERR_NOT_FOUND) {
         return err;
     }

@@ -97,6 +97,8 @@ struct ds_actor {
 DS_NODISCARD enum ds_err ds_actor_open(struct ds_shard *shard, const char *name,
                                        enum ds_actor_kind kind, const struct ds_id *worker,
                                        struct ds_actor *actor, struct ds_detail *detail);
+/* Does the journal know the actor of that name? Writes nothing. DS_ERR_NOT_FOUND. */
+DS_NODISCARD enum ds_err ds_actor_known(struct ds_shard *shard, const char *name);
 /* Ops to write as an actor. seen = the current size unless given. */
 struct ds_draft {
     uint8_t type;
@@ -140,7 +142,8 @@ DS_NODISCARD enum ds_err ds_enrol(struct ds_shard *shard, struct ds_slice body,
                                   struct ds_builder *answer, struct ds_detail *detail);
 
 /* Restore declared: a new epoch from the present size. Signed by the admin actor, who must be known
- * since before the backup: what is appended between the restore and this would count as kept. */
+ * since before the backup (ds_actor_known): what is appended between the restore and this would
+ * count as kept, and the handhelds would neither bring it back nor accept the history. */
 DS_NODISCARD enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin);
 
 /* Verify the whole journal: forms, signatures, chains, tree, against the stored root. progress may

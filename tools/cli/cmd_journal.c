@@ -2,6 +2,8 @@
 #include "tools/cli/commands.h"
 #include "tools/cli/state.h"
 
+#include <unistd.h>
+
 static long long number_of(const json_t *answer, const char *name)
 {
     return (long long)json_integer_value(json_object_get(answer, name));
@@ -116,18 +118,38 @@ enum ds_exit ds_cmd_backup(struct ds_cli *cli)
     return DS_EXIT_OK;
 }
 
+/* The copy becomes a station only with its new epoch: before that nobody may be served from it. */
+static enum ds_err restore(const char *from, const char *dir, const char *user, json_t **answer,
+                           struct ds_detail *detail)
+{
+    char aside[DS_PATH_MAX];
+    if (ds_file_exists(dir) && rmdir(dir) != 0) {
+        ds_detail_set(detail, dir, ": is there already, and is no empty folder", NULL);
+        return DS_ERR_EXISTS;
+    }
+    DS_TRY(ds_folder_aside(dir, aside, detail));
+    enum ds_err err = ds_site_restore(from, aside, detail);
+    if (err == DS_OK) {
+        err = ds_state_ask(aside, json_pack("{s:s, s:s}", "do", "epoch", "user", user), answer,
+                           detail);
+    }
+    if (err == DS_OK) {
+        err = ds_folder_place(aside, dir, detail);
+    }
+    if (err != DS_OK) {
+        ds_folder_remove(aside);
+    }
+    return err;
+}
+
 enum ds_exit ds_cmd_restore(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err = ds_site_restore(cli->position[0], cli->position[1], &detail);
-    if (err == DS_OK) {
-        err =
-            ds_state_ask(cli->position[1],
-                         json_pack("{s:s, s:s}", "do", "epoch", "user", ds_cli_value(cli, "user")),
-                         &answer, &detail);
-    }
+    enum ds_err err =
+        restore(cli->position[0], cli->position[1], ds_cli_value(cli, "user"), &answer, &detail);
     if (err != DS_OK) {
+        json_decref(answer);
         return ds_cli_fail(cli, err, &detail);
     }
     put_all(cli, answer);
