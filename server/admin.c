@@ -307,12 +307,13 @@ static enum ds_err describe_user(struct ds_admin_call *call, const struct ds_use
     struct ds_site *site = call->office->site;
     struct ds_txn *txn = NULL;
     uint16_t roles = 0;
+    uint16_t team_roles = 0;
     char hex[40];
     struct ds_builder out;
 
     DS_TRY(ds_store_begin(site->store, false, &txn));
     enum ds_err err = ds_roles_of(txn, &site->station, &user->worker,
-                                  site->clock.now_ms(site->clock.context), &roles);
+                                  site->clock.now_ms(site->clock.context), &roles, &team_roles);
 
     ds_txn_abort(txn);
     DS_TRY(err);

@@ -53,6 +53,7 @@ static enum ds_err find_admin(struct ds_admin_call *call, struct admin_act *what
     struct ds_txn *txn = NULL;
     const char *name = NULL;
     uint16_t roles = 0;
+    uint16_t team_roles = 0;
     enum ds_err err = DS_OK;
 
     DS_TRY(ds_admin_need(call, "user", &name));
@@ -65,7 +66,7 @@ static enum ds_err find_admin(struct ds_admin_call *call, struct admin_act *what
     }
     DS_TRY(ds_store_begin(site->store, false, &txn));
     err = ds_roles_of(txn, &site->station, &user.worker, site->clock.now_ms(site->clock.context),
-                      &roles);
+                      &roles, &team_roles);
     ds_txn_abort(txn);
     DS_TRY(err);
     if ((roles & DS_ROLES_ADMIN) == 0) {

@@ -192,6 +192,17 @@ static enum ds_err authenticate(struct ds_call *call)
     return DS_OK;
 }
 
+/* A role for a team opens what shows and what writes an op: the fold asks whose team it is about,
+ * and personal fields open by the team of their row. Everything else needs the whole station. */
+static uint16_t roles_here(const struct ds_call *call)
+{
+    bool judged_later = strcmp(call->route->method, "GET") == 0 ||
+                        strcmp(call->route->gives, "Written") == 0 ||
+                        strcmp(call->route->gives, "Decided") == 0;
+
+    return call->session.roles | (judged_later ? call->session.team_roles : 0);
+}
+
 static enum ds_err authorise(struct ds_call *call)
 {
     uint16_t roles = call->route->roles;
@@ -200,7 +211,7 @@ static enum ds_err authorise(struct ds_call *call)
         return DS_OK;
     }
     DS_TRY(authenticate(call));
-    if (roles == DS_API_SIGNED_IN || (roles & call->session.roles) != 0) {
+    if (roles == DS_API_SIGNED_IN || (roles & roles_here(call)) != 0) {
         return DS_OK;
     }
     return ds_call_wrong(call, DS_ERR_FORBIDDEN, "none of your roles allows this");

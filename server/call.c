@@ -156,10 +156,13 @@ enum ds_err ds_view_begin(struct ds_view *view, struct ds_office *office, struct
 
 enum ds_err ds_call_view(struct ds_call *call, struct ds_view *view)
 {
-    bool personal = (call->session.roles & DS_ROLES_PERSONAL) != 0;
-    enum ds_err err = ds_view_begin(view, call->office, call->arena, call->out, personal);
+    bool everywhere = (call->session.roles & DS_ROLES_PERSONAL) != 0;
+    bool in_teams = (call->session.team_roles & DS_ROLES_PERSONAL) != 0;
+    enum ds_err err =
+        ds_view_begin(view, call->office, call->arena, call->out, everywhere || in_teams);
 
     view->call = call;
+    view->by_team = !everywhere;
     return err;
 }
 
@@ -184,13 +187,30 @@ enum ds_err ds_view_position(struct ds_view *view, uint64_t *position)
     return DS_OK;
 }
 
+/* Does the caller hold such a role for the team whose entity is being shown? */
+static bool is_of_his_team(struct ds_view *view)
+{
+    const struct ds_id *station = &view->office->site->station;
+    const struct ds_slice stored = {NULL, 0};
+    struct ds_units units = {.count = 0};
+    bool holds = false;
+    enum ds_err err =
+        ds_units_add_team(view->txn, station, view->type, &view->entity, stored, &units);
+
+    if (err == DS_OK) {
+        err = ds_holds_role(view->txn, station, &view->call->session.user.worker, &units,
+                            ds_call_now_ms(view->call), DS_ROLES_PERSONAL, &holds);
+    }
+    return err == DS_OK && holds;
+}
+
 static bool open_personal(void *context, const struct ds_field *field, struct ds_slice sealed,
                           struct ds_slice *clear)
 {
     struct ds_view *view = context;
     struct ds_builder out;
 
-    if (view->keys == NULL) {
+    if (view->keys == NULL || (view->by_team && !is_of_his_team(view))) {
         return false;
     }
     ds_builder_init(&out, view->clear, sizeof(view->clear));
@@ -219,6 +239,7 @@ void ds_view_put_fields(struct ds_view *view, uint8_t type, const struct ds_id *
     const struct ds_opener opener = {open_personal, view};
 
     put_id_member(view->out, id, first);
+    view->type = type;
     view->entity = *id;
     ds_json_put_fields(view->out, ds_record_type_by_number(type), record, &opener, first);
 }
@@ -274,6 +295,7 @@ enum ds_err ds_view_put_map(struct ds_view *view, uint8_t type, const struct ds_
         ds_put_text(view->out, "null");
         return DS_OK;
     }
+    view->type = type;
     view->entity = *id;
     if (ds_record_decode(known, fields, view->arena, record, NULL) == DS_OK) {
         ds_json_put_record(view->out, known, record, &opener);

@@ -50,7 +50,9 @@ struct ds_view {
     struct ds_arena *arena;
     struct ds_builder *out;
     struct ds_call *call; /* Told of what was opened; may be NULL. */
-    struct ds_id entity;  /* That is being shown. */
+    uint8_t type;         /* Of what is being shown. */
+    struct ds_id entity;
+    bool by_team; /* Personal fields of the caller's teams alone are opened. */
     uint8_t clear[DS_PERSONAL_CLEAR_MAX];
 };
 /* personal: open personal fields. */

@@ -207,6 +207,7 @@ enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_
     const char *number = user->worker != NULL ? user->worker : user->name;
     struct ds_txn *txn = NULL;
     uint16_t has = 0;
+    uint16_t in_teams = 0;
     enum ds_err err = ds_people_worker(office, number, worker, detail);
 
     if (err == DS_ERR_NOT_FOUND) {
@@ -218,7 +219,7 @@ enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_
     DS_TRY(ds_user_put(office->users, user->name, user->password, worker, detail));
     DS_TRY(ds_store_begin(office->site->store, false, &txn));
     err = ds_roles_of(txn, &office->site->station, worker,
-                      office->site->clock.now_ms(office->site->clock.context), &has);
+                      office->site->clock.now_ms(office->site->clock.context), &has, &in_teams);
     ds_txn_abort(txn);
     for (int64_t role = 1; err == DS_OK && role <= ds_enum_last(DS_LIST_role); role++) {
         if (((user->roles & ~has) >> role & 1) != 0) {

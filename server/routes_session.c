@@ -33,6 +33,8 @@ static void put_who(struct ds_call *call)
     ds_put_hex(out, DS_SLICE_OF(call->session.user.worker));
     ds_put_text(out, "\",\"roles\":");
     put_roles(out, call->session.roles);
+    ds_put_text(out, ",\"team_roles\":");
+    put_roles(out, call->session.team_roles);
 }
 
 enum ds_err ds_route_login(struct ds_call *call)
@@ -109,15 +111,19 @@ static enum ds_err put_worker(struct ds_call *call, struct ds_view *view, const 
 {
     struct ds_worker worker;
     uint16_t roles = 0;
+    uint16_t team_roles = 0;
     bool first = true;
     size_t mark = ds_arena_mark(call->arena);
 
     DS_TRY(ds_record_load(view->txn, DS_REC_worker, id, call->arena, &worker));
-    DS_TRY(ds_roles_of(view->txn, &call->office->site->station, id, ds_call_now_ms(call), &roles));
+    DS_TRY(ds_roles_of(view->txn, &call->office->site->station, id, ds_call_now_ms(call), &roles,
+                       &team_roles));
     ds_put_text(call->out, "{");
     ds_view_put_fields(view, DS_REC_worker, id, &worker, &first);
     ds_put_text(call->out, ",\"roles\":");
     put_roles(call->out, roles);
+    ds_put_text(call->out, ",\"team_roles\":");
+    put_roles(call->out, team_roles);
     ds_put_text(call->out, "}");
     ds_arena_rewind(call->arena, mark);
     return DS_OK;

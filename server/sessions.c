@@ -133,7 +133,8 @@ static enum ds_err describe(struct ds_users *users, const struct ds_users_sessio
     memcpy(out->token, session->token, sizeof(out->token));
     out->expires_ms = now_ms + site->config.session_idle_min * 60000;
     DS_TRY(ds_store_begin(site->store, false, &txn));
-    enum ds_err err = ds_roles_of(txn, &site->station, &session->user.worker, now_ms, &out->roles);
+    enum ds_err err = ds_roles_of(txn, &site->station, &session->user.worker, now_ms, &out->roles,
+                                  &out->team_roles);
 
     ds_txn_abort(txn);
     return err;

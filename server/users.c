@@ -262,29 +262,3 @@ enum ds_err ds_user_remove(struct ds_users *users, const char *name)
     pthread_mutex_unlock(&users->lock);
     return DS_OK;
 }
-
-enum ds_err ds_roles_of(struct ds_txn *txn, const struct ds_id *station, const struct ds_id *worker,
-                        int64_t instant_ms, uint16_t *roles)
-{
-    uint8_t memory[2048];
-
-    *roles = 0;
-    for (int64_t role = 1; role <= ds_enum_last(DS_LIST_role); role++) {
-        const struct ds_id id = ds_grant_id(station, worker, (uint8_t)role, station);
-        struct ds_role_grant grant;
-        struct ds_arena arena;
-
-        ds_arena_init(&arena, memory, sizeof(memory));
-        enum ds_err err = ds_record_load(txn, DS_REC_role_grant, &id, &arena, &grant);
-
-        if (err == DS_ERR_NOT_FOUND) {
-            continue;
-        }
-        DS_TRY(err);
-        if (DS_GET(&grant, role_grant, from_ms, INT64_MIN) <= instant_ms &&
-            DS_GET(&grant, role_grant, until_ms, INT64_MAX) > instant_ms) {
-            *roles |= (uint16_t)(1U << role);
-        }
-    }
-    return DS_OK;
-}

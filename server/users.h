@@ -8,6 +8,7 @@
 #define DS_SERVER_USERS_H
 
 #include "server/site.h"
+#include "sync/core/authority.h"
 
 #define DS_USER_NAME_MAX 40 /* Letters, digits, '.', '_', '-' of ASCII. */
 #define DS_PASSWORD_MIN 10  /* Bytes. */
@@ -46,6 +47,7 @@ DS_NODISCARD enum ds_err ds_user_next(struct ds_users *users, const char *after,
 struct ds_session {
     struct ds_user user;
     uint16_t roles;                   /* Set of 1 << enum ds_role at this station, now. */
+    uint16_t team_roles;              /* Held for some team of it only. */
     char token[DS_SESSION_TEXT_SIZE]; /* Against forged requests: goes with a cookie's session. */
     int64_t expires_ms;
 };
@@ -64,10 +66,5 @@ DS_NODISCARD enum ds_err ds_session_peek(struct ds_users *users, const char *id,
                                          struct ds_session *session);
 void ds_session_end(struct ds_users *users, const char *id);
 size_t ds_session_count(struct ds_users *users);
-
-/* The roles that a worker holds at the station at that instant, from his role grants. */
-DS_NODISCARD enum ds_err ds_roles_of(struct ds_txn *txn, const struct ds_id *station,
-                                     const struct ds_id *worker, int64_t instant_ms,
-                                     uint16_t *roles);
 
 #endif

@@ -123,7 +123,8 @@ static enum ds_err stops_value(struct ds_fold *fold, uint8_t type, const struct 
         return DS_ERR_NOMEM;
     }
     if (known != NULL) {
-        DS_TRY(ds_fold_holds_role(fold, known->roles, &holds));
+        const struct ds_about about = {.type = type, .id = *entity};
+        DS_TRY(ds_fold_holds_role(fold, known->roles, &about, &holds));
     }
     DS_TRY(ds_row_load(fold->txn, type, entity, fold->arena, before));
     DS_TRY(ds_row_load(fold->txn, type, entity, fold->arena, row));

@@ -69,8 +69,16 @@ DS_NODISCARD enum ds_err ds_fold_unlink(struct ds_fold *fold, enum ds_link kind,
 DS_NODISCARD enum ds_err ds_fold_epoch(struct ds_fold *fold, const struct ds_entry *entry);
 /* Fold fold->op. Errors are the store's; what was wrong with the op becomes a verdict. */
 DS_NODISCARD enum ds_err ds_fold_op(struct ds_fold *fold);
-/* Does the person behind the actor hold any of these roles (DS_ROLES_*)? */
-DS_NODISCARD enum ds_err ds_fold_holds_role(struct ds_fold *fold, uint16_t roles, bool *holds);
+/* What an act is about, for the question of who may do it. */
+struct ds_about {
+    uint8_t type;
+    struct ds_id id;
+    struct ds_slice fields; /* Of what is being made; empty: the row stands. */
+    bool fact;              /* It happened: a role for the writer's own team is enough. */
+};
+/* Does the person behind the actor hold any of these roles (DS_ROLES_*) there? */
+DS_NODISCARD enum ds_err ds_fold_holds_role(struct ds_fold *fold, uint16_t roles,
+                                            const struct ds_about *about, bool *holds);
 /* A verdict row in the device's mailbox, unless it is plainly applied. */
 DS_NODISCARD enum ds_err ds_fold_tell(struct ds_fold *fold, const struct ds_told *told);
 /* The op as an item of quarantine, with its verdict. */

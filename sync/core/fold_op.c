@@ -150,39 +150,6 @@ enum ds_err ds_fold_quarantine(struct ds_fold *fold, enum ds_quarantine_reason r
     return ds_fold_tell(fold, &told);
 }
 
-/* Does the person behind the actor hold any of these roles for the station? Connectors, imports and
- * the system hold none and need none. */
-enum ds_err ds_fold_holds_role(struct ds_fold *fold, uint16_t roles, bool *holds)
-{
-    *holds = true;
-    if (roles == 0 || (fold->actor != DS_ACTOR_handheld && fold->actor != DS_ACTOR_console)) {
-        return DS_OK;
-    }
-    *holds = false;
-    for (uint8_t role = 1; role <= ds_enum_last(DS_LIST_role) && !*holds; role++) {
-        if ((roles >> role & 1) == 0) {
-            continue;
-        }
-        size_t mark = ds_arena_mark(fold->arena);
-        struct ds_role_grant *grant = DS_FOLD_NEW(fold, struct ds_role_grant);
-        if (grant == NULL) {
-            return DS_ERR_NOMEM;
-        }
-        struct ds_id id =
-            ds_grant_id(&fold->meta->station, &fold->worker, role, &fold->meta->station);
-        enum ds_err err = ds_record_load(fold->txn, DS_REC_role_grant, &id, fold->arena, grant);
-        if (err == DS_OK) {
-            int64_t now = fold->meta->time_ms;
-            *holds = now >= DS_GET(grant, role_grant, from_ms, INT64_MIN) &&
-                     now < DS_GET(grant, role_grant, until_ms, INT64_MAX);
-        } else if (err != DS_ERR_NOT_FOUND) {
-            return err;
-        }
-        ds_arena_rewind(fold->arena, mark);
-    }
-    return DS_OK;
-}
-
 /* Every value of the op against its field; of an unknown record the tags alone. "" when all is
  * well. */
 static const char *malformed(const struct ds_record_type *type, const struct ds_op *op,
@@ -446,8 +413,12 @@ static enum ds_err may_write(struct ds_fold *fold, const struct ds_record_type *
 {
     *may = exists || (type->writers >> fold->actor & 1) != 0;
     if (*may) {
-        bool field_work = exists && fold->actor == DS_ACTOR_handheld;
-        DS_TRY(ds_fold_holds_role(fold, field_work ? DS_ROLES_WORK : type->roles, may));
+        bool by_handheld = fold->actor == DS_ACTOR_handheld;
+        struct ds_about about = {.type = type->number, .id = fold->entity};
+        about.fact = by_handheld && !exists;
+        about.fields = exists ? about.fields : fold->op->fields;
+        DS_TRY(ds_fold_holds_role(fold, exists && by_handheld ? DS_ROLES_WORK : type->roles, &about,
+                                  may));
     }
     *may = *may || DS_MUTANT("ignore_authority");
     return DS_OK;

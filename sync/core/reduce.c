@@ -89,7 +89,10 @@ static void links_of(const struct ds_fold *fold, struct ds_row_state *row, struc
     case DS_REC_code:
     case DS_REC_rule_setting:
     case DS_REC_asset:
+        add_link(links, DS_LINK_STATION_OTHER, station, row->type);
+        break;
     case DS_REC_role_grant:
+        add_id_link(links, row, DS_TAG_role_grant_worker, DS_LINK_WORKER_GRANT, 0);
         add_link(links, DS_LINK_STATION_OTHER, station, row->type);
         break;
     default:

@@ -48,6 +48,7 @@ enum ds_link {
     DS_LINK_ENTITY_ITEM = 16,   /* conflicts and proposals about an entity; order = field tag */
     DS_LINK_STATION_OTHER = 17, /* order = record number: tariffs, codes, rule settings, assets,
                                    accounts, premises, role grants */
+    DS_LINK_WORKER_GRANT = 18,
 };
 
 struct ds_key {

@@ -2,6 +2,7 @@
  * row by row, loading twice, mappings, GeoJSON, and a line of 50 MB. */
 #include "schema/base/text.h"
 #include "schema/codec/record_json_jansson.h"
+#include "sync/core/authority.h"
 #include "sync/core/tables.h"
 #include "tests/support/test.h"
 #include "tools/cli/import.h"
@@ -559,14 +560,14 @@ static void gb18030__the_file_of_rejected_rows_keeps_the_files_encoding(void **s
 
 /* ---- Kinds of their own. ---- */
 
-static void worker__roles_become_grants_for_the_station(void **state)
+static void worker__roles_become_grants_for_the_station_or_a_team(void **state)
 {
     (void)state;
     load_base();
-    write_file("in.csv", "number,name,role\nW8,甲,reader 主管\nW9,乙,king\n");
+    write_file("in.csv", "number,name,role\nW8,甲,reader 主管 clerk@north\nW9,乙,king\n");
     struct loaded got = load(options_of("worker", path_of("in.csv"), NULL));
     assert_int_equal(got.result.loaded, 1);
-    assert_int_equal(got.result.written, 3);
+    assert_int_equal(got.result.written, 4);
     assert_string_equal(got.marks, " 3:role");
     struct ds_id station = ds_station_id(DS_SLICE_LIT("BAD01"));
     struct ds_id worker = ds_numbered_id(&station, DS_REC_worker, DS_SLICE_LIT("W8"));
@@ -577,6 +578,10 @@ static void worker__roles_become_grants_for_the_station(void **state)
     ds_arena_init(&arena, memory, sizeof(memory));
     assert_int_equal(fake_load(NULL, DS_REC_role_grant, &id, &arena, &grant), DS_OK);
     assert_int_equal(grant.role, DS_ROLE_supervisor);
+    struct ds_id team = ds_team_id(&station, DS_SLICE_LIT("north"));
+    id = ds_grant_id(&station, &worker, DS_ROLE_clerk, &team);
+    assert_int_equal(fake_load(NULL, DS_REC_role_grant, &id, &arena, &grant), DS_OK);
+    assert_true(ds_id_equal(&grant.subtree, &team));
 }
 
 static void station__another_station_is_refused(void **state)
@@ -816,7 +821,7 @@ int main(void)
         cmocka_unit_test(mapping__empty_cells_clear_only_where_it_says_so),
         cmocka_unit_test(mapping__whatever_it_does_not_know_is_named_with_its_line),
         cmocka_unit_test(gb18030__the_file_of_rejected_rows_keeps_the_files_encoding),
-        cmocka_unit_test(worker__roles_become_grants_for_the_station),
+        cmocka_unit_test(worker__roles_become_grants_for_the_station_or_a_team),
         cmocka_unit_test(station__another_station_is_refused),
         cmocka_unit_test(history__readings_at_the_end_of_their_months_and_closed_periods),
         cmocka_unit_test(history__a_header_that_cannot_be_is_an_error_of_the_file),

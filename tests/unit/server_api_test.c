@@ -731,6 +731,61 @@ static void personal__is_opened_only_for_those_who_may_see_it(void **state)
     test_office_login(o, "boss");
 }
 
+/* Reader R1, who has book B1, goes to a team. */
+static void move_reader(struct test_office *o, const char *team)
+{
+    struct ds_worker row = {.presence = {0}};
+
+    DS_SET(&row, worker, team, ds_slice_of_text(team));
+    test_office_write(o, &importer, DS_REC_worker, &o->reader, &row, 0);
+}
+
+static void grant_for_team(struct test_office *o, enum ds_role role, const char *team)
+{
+    struct ds_session session;
+    struct ds_role_grant row = {.presence = {0}};
+    const struct ds_id *station = &o->site.station;
+
+    assert_int_equal(ds_session_find(o->office.users, o->session, &session), DS_OK);
+    DS_SET(&row, role_grant, worker, session.user.worker);
+    DS_SET(&row, role_grant, role, role);
+    DS_SET(&row, role_grant, subtree, ds_team_id(station, ds_slice_of_text(team)));
+    const struct ds_id id = ds_grant_id(station, &session.user.worker, (uint8_t)role, &row.subtree);
+
+    test_office_write(o, &importer, DS_REC_role_grant, &id, &row, 0);
+}
+
+static void roles__for_a_team_open_its_own_rows_alone(void **state)
+{
+    struct test_office *o = &office;
+    char meter[64];
+    char task[128];
+
+    (void)state;
+    test_office_user(o, "lead", 0);
+    (void)snprintf(meter, sizeof(meter), "/api/v1/meters/%s", test_hex(&o->meter[1]));
+    (void)snprintf(task, sizeof(task), "{\"kind\":\"check\",\"meter\":\"%s\"}",
+                   test_hex(&o->meter[1]));
+    call("meter", meter, NULL, 403);
+    grant_for_team(o, DS_ROLE_clerk, "north");
+    grant_for_team(o, DS_ROLE_admin, "north");
+    move_reader(o, "north");
+    call("me", "/api/v1/me", NULL, 200);
+    assert_int_equal(json_array_size(test_at(o, "roles")), 0);
+    assert_int_equal(json_array_size(test_at(o, "team_roles")), 2);
+    call("meter", meter, NULL, 200);
+    assert_string_equal(test_text(o, "account.phone"), "13800000002");
+    call("makeTask", "/api/v1/tasks", task, 200);
+    move_reader(o, "south");
+    call("meter", meter, NULL, 200);
+    assert_null(test_at(o, "account.phone"));
+    assert_null(strstr(o->text, "13800000002"));
+    call("makeTask", "/api/v1/tasks", task, 409);
+    /* What the fold does not judge needs the whole station. */
+    call("enrolCode", "/api/v1/devices/codes", "{\"worker\":\"R1\"}", 403);
+    test_office_login(o, "boss");
+}
+
 static void document__every_route_was_called_and_no_schema_dangles(void **state)
 {
     size_t count = 0;
@@ -813,6 +868,7 @@ int main(void)
         cmocka_unit_test(b14__a_huge_json_is_refused),
         cmocka_unit_test(roles__each_cell_of_routes_and_roles_holds),
         cmocka_unit_test(personal__is_opened_only_for_those_who_may_see_it),
+        cmocka_unit_test(roles__for_a_team_open_its_own_rows_alone),
         cmocka_unit_test(devices__a_revoked_one_stays_revoked),
         cmocka_unit_test(document__every_route_was_called_and_no_schema_dangles),
     };

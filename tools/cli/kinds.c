@@ -11,7 +11,7 @@ static const struct ds_kind kinds[] = {
      DS_KIND_ENTITY,
      {"number", NULL},
      false,
-     "workers; column role: roles held for the station, with blanks between"},
+     "workers; column role: roles held for the station, or ROLE@TEAM, with blanks between"},
     {"account", DS_REC_account, DS_KIND_ENTITY, {"number", NULL}, false, "accounts"},
     {"premises",
      DS_REC_premises,

@@ -1,6 +1,6 @@
 /* Rows that are one entity each, and the door to the others (plan_meter.c). */
 #include "schema/base/text.h"
-#include "sync/core/tables.h"
+#include "sync/core/authority.h"
 #include "tools/cli/plan.h"
 
 #include <stdio.h>
@@ -126,28 +126,31 @@ static enum ds_err against_present(struct ds_plan *plan, const struct ds_id *id,
     return err;
 }
 
-/* "reader supervisor": a grant for each word, for the whole station. */
+/* "reader supervisor@team": a grant for each word, for the station or for a team of it. */
 static enum ds_err take_roles(struct ds_plan *plan, const struct ds_id *worker,
                               struct ds_slice cell, struct ds_planned *planned)
 {
     while (cell.size > 0) {
         const uint8_t *blank = memchr(cell.data, ' ', cell.size);
         size_t size = blank == NULL ? cell.size : (size_t)(blank - cell.data);
-        struct ds_slice word = {cell.data, size};
+        const uint8_t *at = memchr(cell.data, '@', size);
+        struct ds_slice word = {cell.data, at == NULL ? size : (size_t)(at - cell.data)};
+        struct ds_slice team = {at == NULL ? NULL : at + 1, at == NULL ? 0 : size - word.size - 1};
+        struct ds_id subtree =
+            at == NULL ? plan->port->station : ds_team_id(&plan->port->station, team);
         int64_t role = ds_enum_number(DS_LIST_role, word);
         for (int64_t n = ds_enum_last(DS_LIST_role); role == 0 && n > 0; n--) {
             bool term = ds_slice_equal(word, ds_slice_of_text(ds_enum_term(DS_LIST_role, n)));
             role = term ? n : 0;
         }
-        if (role == 0) {
+        if (role == 0 || (at != NULL && team.size == 0)) {
             return ds_plan_reject(planned, "role", "role: not a word of its list");
         }
         struct ds_role_grant grant = {.presence = {0}};
         DS_SET(&grant, role_grant, worker, *worker);
         DS_SET(&grant, role_grant, role, role);
-        DS_SET(&grant, role_grant, subtree, plan->port->station);
-        struct ds_id id =
-            ds_grant_id(&plan->port->station, worker, (uint8_t)role, &plan->port->station);
+        DS_SET(&grant, role_grant, subtree, subtree);
+        struct ds_id id = ds_grant_id(&plan->port->station, worker, (uint8_t)role, &subtree);
         DS_TRY(ds_plan_add(planned, ds_record_type_by_number(DS_REC_role_grant), &id, &grant));
         size_t used = blank == NULL ? size : size + 1;
         cell = (struct ds_slice){cell.data + used, cell.size - used};

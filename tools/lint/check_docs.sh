@@ -10,6 +10,7 @@ set -eu
 documents='
 ds-gen-fields   schema/FIELDS.md
 ds-gen-errors   schema/ERRORS.md
+ds-gen-authority schema/AUTHORITY.md
 ds-gen-config   server/CONFIG.md
 ds-gen-openapi  server/openapi.json
 ds-gen-api      server/API.md
