@@ -36,7 +36,7 @@ static enum ds_err act(struct ds_shard *shard, void *context)
     }
     DS_TRY(ds_actor_open(shard, what->name, DS_ACTOR_console, &what->worker, &actor, what->detail));
     enum ds_err err = what->keys == NULL
-                          ? ds_shard_epoch(shard, &actor)
+                          ? ds_shard_epoch(shard, &actor, 0)
                           : ds_shard_erase(shard, &actor, what->keys, what->key_count);
 
     what->epoch = shard->meta.epoch;

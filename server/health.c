@@ -8,6 +8,7 @@
 
 #define PLACES_FIRST 256
 #define VALUE_SIZE 256
+#define DOUBT_ITEMS 5
 
 struct entry {
     struct ds_id device; /* None: free. */
@@ -83,10 +84,10 @@ static struct entry *entry_of(struct ds_healths *healths, const struct ds_id *de
     return found;
 }
 
-/* {1: contact, 2: unsent, 3: oldest, 4: skew, 5: battery, 6: free, 7: version} */
+/* {1: contact, 2: unsent, 3: oldest, 4: skew, 5: battery, 6: free, 7: version, 8: doubt} */
 static void encode(const struct ds_device_health *health, struct ds_builder *out)
 {
-    ds_mp_put_map(out, 7);
+    ds_mp_put_map(out, 8);
     ds_mp_put_uint(out, 1);
     ds_mp_put_int(out, health->contact_ms);
     ds_mp_put_uint(out, 2);
@@ -101,6 +102,25 @@ static void encode(const struct ds_device_health *health, struct ds_builder *out
     ds_mp_put_uint(out, health->free_kib);
     ds_mp_put_uint(out, 7);
     ds_mp_put_str(out, ds_slice_of_text(health->version));
+    ds_mp_put_uint(out, 8);
+    ds_mp_put_array(out, DOUBT_ITEMS);
+    ds_mp_put_uint(out, health->doubt);
+    ds_mp_put_uint(out, health->doubts);
+    ds_mp_put_bool(out, health->doubt_open);
+    ds_mp_put_uint(out, health->doubt_size);
+    ds_mp_put_uint(out, health->shown_size);
+}
+
+static void decode_doubt(struct ds_cursor *cursor, struct ds_device_health *health)
+{
+    if (ds_mp_take_array(cursor) != DOUBT_ITEMS) {
+        cursor->failed = true;
+    }
+    health->doubt = ds_mp_take_uint(cursor);
+    health->doubts = ds_mp_take_uint(cursor);
+    health->doubt_open = ds_mp_take_bool(cursor);
+    health->doubt_size = ds_mp_take_uint(cursor);
+    health->shown_size = ds_mp_take_uint(cursor);
 }
 
 static void copy_version(struct ds_device_health *health, struct ds_slice version)
@@ -147,6 +167,9 @@ static bool decode(struct ds_slice value, struct ds_device_health *health)
             break;
         case 7:
             copy_version(health, ds_mp_take_str(&cursor));
+            break;
+        case 8:
+            decode_doubt(&cursor, health);
             break;
         default:
             (void)ds_mp_take_value(&cursor);
@@ -240,6 +263,11 @@ void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int
         health->battery_percent =
             told->battery_percent <= 100 ? (uint32_t)told->battery_percent : 0;
         health->free_kib = told->free_kib;
+        health->doubt = told->doubt.kind;
+        health->doubts = told->doubt.count;
+        health->doubt_open = told->doubt.open;
+        health->doubt_size = told->doubt.size;
+        health->shown_size = told->doubt.shown_size;
         copy_version(health, told->version);
         entry->changed = true;
     }

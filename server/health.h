@@ -17,6 +17,11 @@ struct ds_device_health {
     int64_t skew_ms;          /* Device's wall clock minus the server's. */
     uint32_t battery_percent; /* 0: unknown */
     uint64_t free_kib;
+    uint64_t doubt;      /* enum ds_doubt_kind: what it last found wrong with our history. */
+    uint64_t doubts;     /* Answers of ours that it refused for that. */
+    bool doubt_open;     /* It has had no sound answer since. */
+    uint64_t doubt_size; /* The head that it knew ... */
+    uint64_t shown_size; /* ... and what it was shown. */
     char version[DS_HEALTH_VERSION_MAX + 1];
 };
 

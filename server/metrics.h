@@ -17,6 +17,7 @@
     X(http_refused, "Requests refused before a handler saw them (malformed, too large).") \
     X(http_deadline, "Connections cut because a body was not complete in time.") \
     X(exchanges, "Exchanges answered.") \
+    X(history_doubts, "Exchanges whose device had refused this server's history before.") \
     X(exchange_refused, "Exchanges refused: unknown device, wrong tag, malformed.") \
     X(exchange_bytes_in, "Bytes of exchange requests.") \
     X(exchange_bytes_out, "Bytes of exchange answers.") \

@@ -30,6 +30,29 @@ static void put_health(struct ds_view *view, const struct ds_device_health *heal
     ds_json_put_string(out, ds_slice_of_text(health->version));
 }
 
+static void put_doubt(struct ds_view *view, const struct ds_device_health *health)
+{
+    static const char *const words[] = {
+        [DS_DOUBT_ROLLED_BACK] = "rolled_back",
+        [DS_DOUBT_OTHER_ROOT] = "other_root",
+        [DS_DOUBT_NO_PROOF] = "no_proof",
+        [DS_DOUBT_EPOCH] = "epoch",
+        [DS_DOUBT_LOST] = "lost",
+    };
+    struct ds_builder *out = view->out;
+    bool known = health->doubt < DS_COUNT(words) && words[health->doubt] != NULL;
+
+    ds_put_text(out, ",\"doubts\":");
+    ds_put_decimal(out, (int64_t)health->doubts);
+    ds_put_text(out, ",\"doubt\":");
+    ds_json_put_string(out, ds_slice_of_text(known ? words[health->doubt] : "unknown"));
+    ds_put_text(out, health->doubt_open ? ",\"doubt_open\":true" : ",\"doubt_open\":false");
+    ds_put_text(out, ",\"doubt_size\":");
+    ds_put_decimal(out, (int64_t)health->doubt_size);
+    ds_put_text(out, ",\"shown_size\":");
+    ds_put_decimal(out, (int64_t)health->shown_size);
+}
+
 static enum ds_err put_device(struct ds_view *view, const struct ds_id *id)
 {
     struct ds_device device;
@@ -48,6 +71,9 @@ static enum ds_err put_device(struct ds_view *view, const struct ds_id *id)
     }
     if (ds_healths_get(view->office->healths, id, &health) == DS_OK) {
         put_health(view, &health);
+        if (health.doubts > 0) {
+            put_doubt(view, &health);
+        }
     }
     ds_put_text(view->out, "}");
     ds_arena_rewind(view->arena, mark);

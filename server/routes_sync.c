@@ -67,6 +67,7 @@ static void count_exchange(struct ds_call *call, const struct ds_serve *serve)
         ds_metrics_add(&metrics->batches_branch, folded->branch);
     }
     ds_metrics_add(&metrics->exchanges, 1);
+    ds_metrics_add(&metrics->history_doubts, serve->request.health.doubt.open);
     ds_metrics_add(&metrics->exchange_bytes_in, call->request->body.size);
     ds_metrics_add(&metrics->exchange_bytes_out, call->out->used);
 }
@@ -75,12 +76,20 @@ static void log_exchange(struct ds_call *call, const struct ds_serve *serve)
 {
     struct ds_log_line line;
 
-    ds_log_begin(&line, call->office->log, DS_LOG_INFO, "exchange");
+    const struct ds_doubt *doubt = &serve->request.health.doubt;
+
+    ds_log_begin(&line, call->office->log, doubt->open ? DS_LOG_WARN : DS_LOG_INFO,
+                 doubt->open ? "exchange_history_doubted" : "exchange");
     ds_log_id(&line, "device", &serve->device);
     ds_log_number(&line, "batches", (int64_t)serve->submission_count);
     ds_log_number(&line, "unsent", (int64_t)serve->request.health.unsent);
     ds_log_number(&line, "in", (int64_t)call->request->body.size);
     ds_log_number(&line, "out", (int64_t)call->out->used);
+    if (doubt->open) {
+        ds_log_number(&line, "doubt", (int64_t)doubt->kind);
+        ds_log_number(&line, "doubt_size", (int64_t)doubt->size);
+        ds_log_number(&line, "shown_size", (int64_t)doubt->shown_size);
+    }
     ds_log_end(&line);
 }
 

@@ -106,6 +106,23 @@ enum ds_handheld_slot_state { /* NONE: not in the replica, nothing read yet. */
     DS_HANDHELD_SLOT_NONE, DS_HANDHELD_SLOT_EMPTY, DS_HANDHELD_SLOT_READ, DS_HANDHELD_SLOT_HELD,
     DS_HANDHELD_SLOT_DECIDED, DS_HANDHELD_SLOT_AFTER_BILLING, DS_HANDHELD_SLOT_NEW_EVIDENCE
 };
+enum ds_handheld_ask {
+    DS_HANDHELD_ASK_NOTHING, DS_HANDHELD_ASK_REASON, DS_HANDHELD_ASK_PHOTO, DS_HANDHELD_ASK_BLIND
+};
+enum ds_handheld_command { /* Bits of what the server said last. */
+    DS_HANDHELD_SUSPENDED = 1, DS_HANDHELD_REVOKED = 2, DS_HANDHELD_WIPED = 4
+};
+enum ds_handheld_op_state { /* Durable here; cut into a batch; under the server's receipt. */
+    DS_HANDHELD_PENDING = 1, DS_HANDHELD_SEALED, DS_HANDHELD_ACKNOWLEDGED
+};
+/* What was wrong with the server's history: shorter than a head that was signed; two roots of one
+ * size; a signed head is not its beginning; an epoch that nothing lawful explains; what was under a
+ * receipt is gone. While it is doubted, work is recorded and handed in as always, but nothing is
+ * let go and nothing is pulled; the next sound answer ends it. */
+enum ds_handheld_history {
+    DS_HANDHELD_SOUND, DS_HANDHELD_ROLLED_BACK, DS_HANDHELD_OTHER_ROOT, DS_HANDHELD_NO_PROOF,
+    DS_HANDHELD_EPOCH, DS_HANDHELD_LOST
+};
 /* clang-format on */
 
 /* ---- Ports ---------------------------------------------------------------------------------- */
@@ -203,11 +220,6 @@ DS_API DS_USE int ds_handheld_enrol_end(struct ds_handheld *handle, const uint8_
 
 /* ---- Exchange ------------------------------------------------------------------------------- */
 
-enum ds_handheld_command { /* Bits of what the server said last. */
-                           DS_HANDHELD_SUSPENDED = 1,
-                           DS_HANDHELD_REVOKED = 2,
-                           DS_HANDHELD_WIPED = 4
-};
 struct ds_handheld_sync_result {
     unsigned exchanges;        /* Round trips. */
     uint64_t sent_ops;         /* Ops in batches sent. */
@@ -242,6 +254,10 @@ DS_API DS_USE int ds_handheld_exchange_end(struct ds_handheld *handle, const uin
 DS_API DS_USE int ds_handheld_deliver_locked(struct ds_handheld *handle,
                                              struct ds_handheld_sync_result *result,
                                              struct ds_handheld_detail *detail);
+
+/* Ask the server with the next request to prove that its history is the one known here; it is asked
+ * once a day by itself. A wrong proof makes that exchange DS_E_INTEGRITY or DS_E_EPOCH. */
+DS_API DS_USE int ds_handheld_prove(struct ds_handheld *handle);
 
 /* Relay: write unsent work as a bundle that any bearer can carry; also when locked. write is called
  * with consecutive pieces; an error of it ends the export. *ops (optional): how many. */
@@ -293,12 +309,6 @@ DS_API DS_USE int ds_handheld_record_reading(struct ds_handheld *handle,
                                              struct ds_handheld_id *op,
                                              struct ds_handheld_detail *detail);
 
-enum ds_handheld_ask {
-    DS_HANDHELD_ASK_NOTHING,
-    DS_HANDHELD_ASK_REASON,
-    DS_HANDHELD_ASK_PHOTO,
-    DS_HANDHELD_ASK_BLIND
-};
 struct ds_handheld_finding {
     const char *rule, *rule_zh; /* "spike"; static. */
     const char *why, *why_zh;   /* For people; static. */
@@ -427,20 +437,12 @@ struct ds_handheld_place {
     const char *account_no;
     const char *account_name, *phone, *key_holder; /* By ds_handheld_show() only: personal. */
     int account_class, account_state;
-    int32_t period;
+    int32_t period, previous_period;
     int slot_state; /* enum ds_handheld_slot_state, pending readings included. */
-    bool has_index;
-    int64_t index; /* Of the reading that stands, pending ones included. */
-    int64_t instant_ms;
-    int method, condition;
-    bool has_consumption;
-    int64_t consumption_l;
-    bool has_previous;
-    int64_t previous_index;
-    int32_t previous_period;
-    int previous_method;
-    bool has_expected;
-    int64_t expected_l;
+    bool has_index, has_consumption, has_previous, has_expected;
+    int64_t index, instant_ms; /* Of the reading that stands, pending ones included. */
+    int method, condition, previous_method;
+    int64_t consumption_l, previous_index, expected_l;
     int64_t expected_index_least, expected_index_most; /* Between them no volume rule asks. */
     uint32_t pending;  /* Ops about meter, slot or premises that are not folded and pulled back. */
     uint32_t visits;   /* Visits without entry recorded here in this period. */
@@ -516,23 +518,26 @@ DS_API DS_USE int ds_handheld_photo(struct ds_handheld *handle, const uint8_t ha
 /* ---- What became of my work ----------------------------------------------------------------- */
 
 struct ds_handheld_status {
-    bool enrolled;
-    bool locked;
+    bool enrolled, locked;
     unsigned commands; /* Bits of enum ds_handheld_command. */
     struct ds_handheld_id device, station, worker;
     uint8_t incarnation[8];
-    unsigned lives;            /* Incarnations of this store. */
-    uint64_t recorded;         /* Ops recorded in this life. */
-    uint64_t received;         /* Of these under the server's receipt. */
-    uint64_t unsent;           /* Ops not under a receipt, of every life. */
-    int64_t oldest_unsent_ms;  /* 0: none. */
-    uint64_t receipt_position; /* Where the last acknowledged batch was folded. */
-    int64_t receipt_ms;        /* The server's clock at the last receipt; 0: none. */
-    char receipt[96];          /* "312 of 312 received, position 8,812,345". */
-    int64_t contact_ms;        /* Own clock at the last good exchange; 0: never. */
-    uint64_t epoch;            /* Witness: the last signed head kept. */
-    uint64_t head_size;
-    uint8_t head_root[32];
+    unsigned lives;                  /* Incarnations of this store. */
+    uint64_t recorded;               /* Ops recorded in this life. */
+    uint64_t received;               /* Of these under the server's receipt. */
+    uint64_t unsent;                 /* Ops not under a receipt, of every life. */
+    int64_t oldest_unsent_ms;        /* 0: none. */
+    uint64_t receipt_position;       /* Where the last acknowledged batch was folded. */
+    int64_t receipt_ms;              /* The server's clock at the last receipt; 0: none. */
+    char receipt[96];                /* "312 of 312 received, position 8,812,345". */
+    int64_t contact_ms;              /* Own clock at the last good exchange; 0: never. */
+    uint64_t epoch;                  /* Witness: the last signed head kept. */
+    uint64_t head_size, proved_size; /* The latter was shown to extend all before it. */
+    uint8_t head_root[32], shown_root[32];
+    int64_t proved_ms, doubt_ms; /* Own clock, at the last proof and the last doubt; 0: never. */
+    uint64_t doubts, doubt_size, shown_size; /* Answers refused; head known then, head shown. */
+    int history;                             /* enum ds_handheld_history: the last doubt. */
+    bool history_doubted;                    /* No sound answer since. */
     uint64_t retry_ms;
     uint32_t wrong_pins;
     uint64_t pin_wait_ms; /* Until the next PIN is taken. */
@@ -542,11 +547,6 @@ struct ds_handheld_status {
 };
 DS_API DS_USE int ds_handheld_status(struct ds_handheld *handle, struct ds_handheld_status *status);
 
-enum ds_handheld_op_state {
-    DS_HANDHELD_PENDING = 1,  /* Durable here. */
-    DS_HANDHELD_SEALED,       /* In a batch that was cut for sending, perhaps sent. */
-    DS_HANDHELD_ACKNOWLEDGED, /* Under the server's receipt; position says where it was folded. */
-};
 struct ds_handheld_log_entry {
     struct ds_handheld_id op;
     uint64_t seq;

@@ -231,6 +231,20 @@ int ds_handheld_deliver_locked(struct ds_handheld *h, struct ds_handheld_sync_re
     return sync_with(h, true, result, detail);
 }
 
+static enum ds_err want_proof(struct ds_handheld *h)
+{
+    struct ds_txn *txn;
+    DS_TRY(ds_hand_begin(h, &txn));
+    h->witness.wanted = true;
+    return ds_hand_end(h, txn, ds_witness_store(&h->vault, txn, &h->arena, &h->witness));
+}
+
+int ds_handheld_prove(struct ds_handheld *h)
+{
+    enum ds_err err = ds_hand_enter(h, false);
+    return err != DS_OK ? (int)err : ds_hand_leave(h, want_proof(h));
+}
+
 /* ---- Relay. ---- */
 
 typedef int write_piece(void *context, const uint8_t *bytes, size_t size);

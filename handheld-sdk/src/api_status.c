@@ -64,6 +64,23 @@ static enum ds_err count_relayed(struct ds_txn *txn, uint64_t *count)
     }
 }
 
+static void fill_history(const struct ds_handheld *h, struct ds_handheld_status *status)
+{
+    const struct ds_doubt *doubt = &h->witness.doubt;
+    status->epoch = h->contact.epoch;
+    status->head_size = h->contact.head_size;
+    memcpy(status->head_root, h->contact.head_root.byte, sizeof(status->head_root));
+    status->proved_size = h->witness.proved.size;
+    status->proved_ms = h->witness.proved_ms;
+    status->history_doubted = doubt->open;
+    status->history = (int)doubt->kind;
+    status->doubts = doubt->count;
+    status->doubt_ms = h->witness.doubt_ms;
+    status->doubt_size = doubt->size;
+    status->shown_size = doubt->shown_size;
+    memcpy(status->shown_root, doubt->shown_root.byte, sizeof(status->shown_root));
+}
+
 static enum ds_err fill_status(struct ds_handheld *h, struct ds_handheld_status *status)
 {
     const struct ds_contact *contact = &h->contact;
@@ -78,9 +95,7 @@ static enum ds_err fill_status(struct ds_handheld *h, struct ds_handheld_status 
     status->receipt_position = contact->receipt_position;
     status->receipt_ms = contact->receipt_ms;
     status->contact_ms = contact->contact_ms;
-    status->epoch = contact->epoch;
-    status->head_size = contact->head_size;
-    memcpy(status->head_root, contact->head_root.byte, sizeof(status->head_root));
+    fill_history(h, status);
     status->retry_ms = contact->retry_ms;
     status->refetches = contact->refetches;
     memcpy(status->problem, contact->problem, sizeof(status->problem));

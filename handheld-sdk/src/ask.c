@@ -1,6 +1,7 @@
 #include "handheld-sdk/src/ask.h"
 
 #include "handheld-sdk/src/customer.h"
+#include "handheld-sdk/src/witness.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,14 +123,9 @@ static void add_lane(struct asking *a, const struct ds_incarnation *incarnation,
 
 /* Every op is sealed when it is recorded, so the present life claims all of them: a server that has
  * more knows by that that this store went back in time. */
-static void add_witness(struct asking *a)
+static void add_claims(struct asking *a)
 {
-    const struct ds_contact *contact = &a->h->contact;
     a->request.version = DS_EXCHANGE_VERSION;
-    a->request.epoch = contact->epoch;
-    a->request.witness_epoch = contact->head_size > 0 ? contact->epoch : 0;
-    a->request.witness_size = contact->head_size;
-    a->request.witness_root = contact->head_root;
     add_lane(a, &a->h->writer.incarnation, a->h->writer.seq, &a->h->writer.chain);
 }
 
@@ -214,8 +210,9 @@ static enum ds_err fill_locked(struct asking *a)
 
 static enum ds_err fill(struct asking *a)
 {
-    add_witness(a);
+    add_claims(a);
     add_health(a);
+    ds_witness_ask(a->h, &a->request);
     return a->h->talk.locked ? fill_locked(a) : fill_open(a);
 }
 

@@ -23,6 +23,7 @@ enum ds_err ds_hand_begin(struct ds_handheld *h, struct ds_txn **txn)
     DS_TRY(ds_store_begin(h->store, true, txn));
     h->before.writer = h->writer;
     h->before.contact = h->contact;
+    h->before.witness = h->witness;
     h->before.identity = h->identity;
     h->before.scope_count = h->scope_count;
     memcpy(h->before.scopes, h->scopes, h->scope_count * sizeof(h->scopes[0]));
@@ -33,6 +34,7 @@ static void put_back(struct ds_handheld *h)
 {
     h->writer = h->before.writer;
     h->contact = h->before.contact;
+    h->witness = h->before.witness;
     h->identity = h->before.identity;
     h->scope_count = h->before.scope_count;
     memcpy(h->scopes, h->before.scopes, h->scope_count * sizeof(h->scopes[0]));
@@ -65,6 +67,7 @@ enum ds_err ds_hand_load(struct ds_handheld *h)
     enum ds_err err = ds_identity_load(&h->vault, txn, &h->arena, &h->identity);
     err = err != DS_OK ? err : ds_writer_load(&h->vault, txn, &h->arena, &h->writer);
     err = err != DS_OK ? err : ds_contact_load(&h->vault, txn, &h->arena, &h->contact);
+    err = err != DS_OK ? err : ds_witness_load(&h->vault, txn, &h->arena, &h->witness);
     if (err == DS_OK && h->vault.open) {
         err = ds_replica_load(h, txn);
     }

@@ -56,6 +56,8 @@ struct ds_talk { /* The exchange that is under way (ask.h, hear.h). */
     size_t key_count;
     uint32_t budget;
     uint32_t answer_budget;
+    struct ds_known_head asked[DS_PROOFS_MAX]; /* Heads to be proved; ascending. */
+    size_t asked_count;
 };
 
 struct ds_finder; /* finder.h */
@@ -78,6 +80,7 @@ struct ds_handheld {
     struct ds_link_keys link;
     struct ds_writer writer;
     struct ds_contact contact;
+    struct ds_witness witness;
     struct ds_held_scope scopes[DS_SCOPES_MAX];
     size_t scope_count;
     bool on_line;       /* A call waits for the network; another must not begin an exchange. */
@@ -88,6 +91,7 @@ struct ds_handheld {
     struct { /* As they were when the open transaction began. */
         struct ds_writer writer;
         struct ds_contact contact;
+        struct ds_witness witness;
         struct ds_identity identity;
         struct ds_held_scope scopes[DS_SCOPES_MAX];
         size_t scope_count;

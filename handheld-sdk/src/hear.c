@@ -3,6 +3,7 @@
 #include "handheld-sdk/src/customer.h"
 #include "handheld-sdk/src/lanes.h"
 #include "handheld-sdk/src/replica.h"
+#include "handheld-sdk/src/witness.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,76 +111,57 @@ static enum ds_err check_receipt(struct hearing *a)
     return DS_OK;
 }
 
-/* ---- The witness. ---- */
+/* ---- Is it the history that we know? ---- */
 
-static enum ds_err rewritten(struct hearing *a, enum ds_err err, const char *what)
+static void note_problem(struct ds_handheld *h, enum ds_err err, const struct ds_detail *detail)
 {
-    ds_detail_set(a->detail, what, NULL);
+    struct ds_detail text;
+    ds_detail_set(&text, ds_err_text(err), detail->text[0] != '\0' ? ": " : NULL, detail->text,
+                  NULL);
+    memcpy(h->contact.problem, text.text, sizeof(h->contact.problem));
+}
+
+static struct ds_shown shown_by(const struct hearing *a)
+{
+    return (struct ds_shown){&a->response, a->signed_ok ? &a->receipt : NULL};
+}
+
+static enum ds_err report(struct hearing *a, enum ds_err err, enum ds_doubt_kind kind)
+{
+    struct ds_shown shown = shown_by(a);
+    note_problem(a->h, err, a->detail);
+    DS_TRY(ds_witness_report(a->h, &shown, kind));
     return err;
 }
 
-/* A new epoch is lawful by its entry alone, which names what was kept of the old one. */
-static enum ds_err check_new_epoch(struct hearing *a)
+static enum ds_err check_history(struct hearing *a)
 {
-    const struct ds_contact *contact = &a->h->contact;
-    const struct ds_response *response = &a->response;
-    struct ds_entry entry;
-    if (response->epoch_entry.size == 0 ||
-        ds_entry_parse(response->epoch_entry, &entry, NULL) != DS_OK ||
-        entry.kind != DS_ENTRY_EPOCH || entry.epoch != response->epoch ||
-        entry.kept_size < response->kept_size) {
-        return rewritten(a, DS_ERR_INTEGRITY, "a new epoch that no epoch entry explains");
-    }
-    if (entry.epoch == contact->epoch + 1 && entry.kept_size == contact->head_size &&
-        !ds_hash_equal(&entry.kept_root, &contact->head_root)) {
-        return rewritten(a, DS_ERR_INTEGRITY, "history was rewritten: another root was kept");
-    }
-    return DS_OK;
+    struct ds_shown shown = shown_by(a);
+    enum ds_doubt_kind kind;
+    enum ds_err err = ds_witness_check(a->h, &shown, &kind, a->detail);
+    return kind == DS_DOUBT_NONE ? err : report(a, err, kind);
 }
 
-static enum ds_err check_head(struct hearing *a)
-{
-    const struct ds_contact *contact = &a->h->contact;
-    const struct ds_head *head = &a->receipt.head;
-    if (a->response.epoch < contact->epoch) {
-        return rewritten(a, DS_ERR_EPOCH, "the server's epoch is older than one it had signed");
-    }
-    if (contact->epoch > 0 && a->response.epoch > contact->epoch) {
-        return check_new_epoch(a);
-    }
-    if (!a->signed_ok) {
-        return DS_OK;
-    }
-    if (head->size < contact->head_size) {
-        return rewritten(a, DS_ERR_EPOCH, "the journal is shorter than a head it had signed");
-    }
-    if (head->size == contact->head_size && contact->head_size > 0 &&
-        !ds_hash_equal(&head->root, &contact->head_root)) {
-        return rewritten(a, DS_ERR_INTEGRITY, "history was rewritten or split: another root");
-    }
-    return DS_OK;
-}
-
+/* What lies behind the kept size is sent and asked for again. */
 static enum ds_err take_epoch(struct hearing *a)
 {
-    struct ds_contact *contact = &a->h->contact;
-    if (contact->epoch > 0 && a->response.epoch > contact->epoch) {
+    uint64_t epoch = a->h->contact.epoch;
+    if (epoch > 0 && a->response.epoch > epoch) {
         DS_TRY(ds_outbound_unack(a->h, a->txn, a->response.kept_size));
         DS_TRY(ds_replica_clamp(a->h, a->txn, a->response.kept_size));
         a->result->new_epoch = true;
         a->new_epoch = true;
     }
-    contact->epoch = a->response.epoch;
-    contact->kept_size = a->response.kept_size;
+    ds_witness_take_epoch(a->h, &a->response);
     return DS_OK;
 }
 
-static void take_head(struct hearing *a)
+static enum ds_err take_head(struct hearing *a, bool used)
 {
     if (a->signed_ok) {
-        a->h->contact.head_size = a->receipt.head.size;
-        a->h->contact.head_root = a->receipt.head.root;
+        ds_witness_take_head(a->h, &a->receipt.head, a->new_epoch, used);
     }
+    return ds_witness_store(&a->h->vault, a->txn, &a->h->arena, &a->h->witness);
 }
 
 /* ---- Small things. ---- */
@@ -274,6 +256,8 @@ static enum ds_err take_rows(struct hearing *a)
     a->result->rows += applied.rows;
     a->result->verdicts += applied.verdicts;
     a->result->refetched += applied.refetched;
+    /* A replica that does not agree may have been right. */
+    a->h->witness.wanted = a->h->witness.wanted || applied.refetched > 0;
     a->result->more = a->response.more || applied.again;
     return DS_OK;
 }
@@ -291,9 +275,10 @@ static enum ds_err take_lanes(struct hearing *a)
     if (acked > 0) {
         DS_TRY(keep_receipt(a));
     }
+    DS_TRY(take_head(a, acked > 0));
     bool moves = acked > 0 || a->told.new_life || a->told.took_back || a->new_epoch;
     bool waits = h->writer.acked_order < h->writer.next_order;
-    a->result->more = a->result->more || (moves && (waits || a->told.awaits_more));
+    a->result->more = a->result->more || a->new_epoch || (moves && (waits || a->told.awaits_more));
     return DS_OK;
 }
 
@@ -319,7 +304,6 @@ static enum ds_err take_open(struct hearing *a)
     struct ds_contact *contact = &a->h->contact;
     contact->problem[0] = '\0';
     DS_TRY(take_epoch(a));
-    take_head(a);
     take_commands(a);
     DS_TRY(take_rows(a));
     DS_TRY(take_lanes(a));
@@ -344,11 +328,11 @@ static enum ds_err take_locked(struct hearing *a)
     uint64_t delivered = 0;
     take_commands(a);
     a->result->retry_ms = a->response.retry_ms;
-    if (a->signed_ok && a->response.epoch == contact->epoch) {
-        take_head(a);
-    }
     if (a->signed_ok) {
         DS_TRY(ds_lanes_take_sealed(a->h, a->txn, &a->receipt, &delivered));
+    }
+    if (a->response.epoch == contact->epoch) {
+        DS_TRY(take_head(a, delivered > 0));
     }
     a->result->acknowledged_ops += delivered;
     a->result->more = delivered > 0;
@@ -366,10 +350,15 @@ static enum ds_err take(struct hearing *a, struct ds_slice answer)
     struct ds_handheld *h = a->h;
     DS_TRY(open_answer(a, answer));
     DS_TRY(check_receipt(a));
-    DS_TRY(check_head(a));
+    DS_TRY(check_history(a));
     DS_TRY(ds_hand_begin(h, &a->txn));
     enum ds_err err = h->talk.locked ? take_locked(a) : take_open(a);
-    return ds_hand_end(h, a->txn, err);
+    err = ds_hand_end(h, a->txn, err);
+    if (err == DS_ERR_INTEGRITY && a->told.lost) {
+        ds_detail_set(a->detail, "the journal has lost work that is under a receipt", NULL);
+        return report(a, err, DS_DOUBT_LOST);
+    }
+    return err;
 }
 
 /* A bad link gets small requests; each good exchange doubles them. */
@@ -383,14 +372,6 @@ static void adapt(struct ds_talk *talk, bool good)
     talk->budget = talk->budget * 2 < DS_BUDGET_GOOD ? talk->budget * 2 : DS_BUDGET_GOOD;
     talk->answer_budget = talk->answer_budget * 2 < DS_ANSWER_BUDGET_MAX ? talk->answer_budget * 2
                                                                          : DS_ANSWER_BUDGET_MAX;
-}
-
-static void note_problem(struct ds_handheld *h, enum ds_err err, const struct ds_detail *detail)
-{
-    struct ds_detail text;
-    ds_detail_set(&text, ds_err_text(err), detail->text[0] != '\0' ? ": " : NULL, detail->text,
-                  NULL);
-    memcpy(h->contact.problem, text.text, sizeof(h->contact.problem));
 }
 
 enum ds_err ds_hear(struct ds_handheld *h, struct ds_slice answer, int status,

@@ -163,9 +163,16 @@ static enum ds_err take_lane(struct lane_work *work, const struct ds_lane_state 
     if (err != DS_OK) {
         return err == DS_ERR_NOT_FOUND ? DS_OK : err;
     }
+    /* A new epoch has put the acknowledgements of this life back already (ds_outbound_unack). */
+    uint64_t end = life.first_order + last_of(h, &life);
+    uint64_t acked = h->writer.acked_order < end ? h->writer.acked_order : end;
+    bool behind = life.first_order + lane->seq < acked;
+    if (behind || (!same && life.first_order + lane->seq <= h->writer.acked_order)) {
+        work->told->lost = true;
+        return DS_ERR_INTEGRITY;
+    }
     if (!same) {
-        bool had_receipt = life.first_order + lane->seq <= h->writer.acked_order;
-        return had_receipt ? DS_ERR_INTEGRITY : DS_OK;
+        return DS_OK;
     }
     work->agreed = work->agreed || life.number == h->writer.life;
     return let_go(work, &life, lane);

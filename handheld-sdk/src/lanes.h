@@ -5,7 +5,8 @@
  *      batches back .............................................. RESULT taken back, new life
  * CASE a batch was taken under the name of a branch .............. RESULT the rest is cut, new life
  * CASE a new life is commanded (a clone has begun one) ........... RESULT the rest is cut, new life
- * CASE the chain hash is not ours where we had a receipt ......... RESULT refused: rewritten */
+ * CASE the chain hash is not ours where we had a receipt, or the
+ *      watermark is below it in the same epoch ................... RESULT refused: work was lost */
 #ifndef DS_HANDHELD_SDK_SRC_LANES_H
 #define DS_HANDHELD_SDK_SRC_LANES_H
 
@@ -20,6 +21,7 @@ struct ds_lanes_told {
     bool new_life;
     bool took_back;
     bool awaits_more; /* Of our own batches. */
+    bool lost;        /* With DS_ERR_INTEGRITY: what was under a receipt is not there. */
 };
 /* *acked: ops newly under a receipt. */
 DS_NODISCARD enum ds_err ds_lanes_take(struct ds_handheld *h, struct ds_txn *txn,

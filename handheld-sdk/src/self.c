@@ -112,6 +112,44 @@ static void pass_contact(struct pass *pass, void *record)
     contact->problem[sizeof(contact->problem) - 1] = '\0';
 }
 
+static void pass_bool(struct pass *pass, bool *value)
+{
+    uint8_t byte = *value ? 1 : 0;
+    pass_u8(pass, &byte);
+    *value = byte != 0;
+}
+
+static void pass_heads(struct pass *pass, struct ds_known_head *heads, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        pass_u64(pass, &heads[i].size);
+        pass_bytes(pass, &heads[i].root, sizeof(heads[i].root));
+    }
+}
+
+static void pass_witness(struct pass *pass, void *record)
+{
+    struct ds_witness *witness = record;
+    pass_heads(pass, &witness->proved, 1);
+    pass_heads(pass, witness->owed, DS_OWED_MAX);
+    pass_u8(pass, &witness->owed_count);
+    pass_heads(pass, witness->older, DS_OLDER_MAX);
+    pass_u8(pass, &witness->older_count);
+    pass_bool(pass, &witness->head_used);
+    pass_bool(pass, &witness->wanted);
+    pass_i64(pass, &witness->proved_ms);
+    pass_u64(pass, &witness->doubt.kind);
+    pass_u64(pass, &witness->doubt.count);
+    pass_bool(pass, &witness->doubt.open);
+    pass_u64(pass, &witness->doubt.epoch);
+    pass_u64(pass, &witness->doubt.size);
+    pass_bytes(pass, &witness->doubt.root, sizeof(witness->doubt.root));
+    pass_u64(pass, &witness->doubt.shown_epoch);
+    pass_u64(pass, &witness->doubt.shown_size);
+    pass_bytes(pass, &witness->doubt.shown_root, sizeof(witness->doubt.shown_root));
+    pass_i64(pass, &witness->doubt_ms);
+}
+
 struct place { /* Where a record lies and how it is walked. */
     struct ds_vault *vault;
     struct ds_txn *txn;
@@ -210,5 +248,22 @@ enum ds_err ds_contact_store(struct ds_vault *vault, struct ds_txn *txn, struct 
 {
     struct ds_contact copy = *contact;
     struct place place = {vault, txn, arena, DS_SLICE_LIT("contact"), pass_contact};
+    return store(&place, &copy);
+}
+
+enum ds_err ds_witness_load(struct ds_vault *vault, struct ds_txn *txn, struct ds_arena *arena,
+                            struct ds_witness *witness)
+{
+    struct place place = {vault, txn, arena, DS_SLICE_LIT("witness"), pass_witness};
+    DS_TRY(load(&place, witness, sizeof(*witness)));
+    bool sane = witness->owed_count <= DS_OWED_MAX && witness->older_count <= DS_OLDER_MAX;
+    return sane ? DS_OK : DS_ERR_INTEGRITY;
+}
+
+enum ds_err ds_witness_store(struct ds_vault *vault, struct ds_txn *txn, struct ds_arena *arena,
+                             const struct ds_witness *witness)
+{
+    struct ds_witness copy = *witness;
+    struct place place = {vault, txn, arena, DS_SLICE_LIT("witness"), pass_witness};
     return store(&place, &copy);
 }

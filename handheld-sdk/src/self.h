@@ -1,6 +1,6 @@
 /* Who this handheld is, where its writing stands, and what the server last said.
  *
- * Three small records in the device compartment, so that sealed work can be delivered while the
+ * Four small records in the device compartment, so that sealed work can be delivered while the
  * vault is locked. Everything that changes with a commit (own sequence, chain) is stored in the
  * same transaction as the op. Structs are plain data; loading and storing is all there is here. */
 #ifndef DS_HANDHELD_SDK_SRC_SELF_H
@@ -43,7 +43,7 @@ struct ds_writer { /* The present life, lane work. */
 struct ds_contact {
     uint64_t epoch; /* 0: never heard. */
     uint64_t kept_size;
-    uint64_t head_size; /* The witness. */
+    uint64_t head_size; /* Of the latest head. */
     struct ds_hash head_root;
     int64_t contact_ms; /* Own clock. */
     int64_t receipt_ms; /* The server's clock. */
@@ -56,6 +56,25 @@ struct ds_contact {
     uint64_t counter;   /* Of exchanges. */
     int64_t audited_ms; /* Own clock: the replica was counted through. */
     char problem[DS_DETAIL_SIZE];
+};
+
+#define DS_OWED_MAX 6
+#define DS_OLDER_MAX 8
+struct ds_known_head { /* Of the present epoch's history; size 0: none. */
+    uint64_t size;
+    struct ds_hash root;
+};
+struct ds_witness {                         /* witness.h; heads ascend by size. */
+    struct ds_known_head proved;            /* The last that was shown to extend all before it. */
+    struct ds_known_head owed[DS_OWED_MAX]; /* Work was acknowledged under them since. */
+    uint8_t owed_count;
+    struct ds_known_head older[DS_OLDER_MAX]; /* Proved earlier. */
+    uint8_t older_count;
+    bool head_used; /* Work was acknowledged under the latest head, and it is not proved. */
+    bool wanted;    /* Ask for a proof with the next request. */
+    int64_t proved_ms;
+    struct ds_doubt doubt; /* The last one. */
+    int64_t doubt_ms;      /* Own clock. */
 };
 
 /* Absent records read as zeros. */
@@ -72,5 +91,9 @@ DS_NODISCARD enum ds_err ds_contact_load(struct ds_vault *vault, struct ds_txn *
                                          struct ds_arena *arena, struct ds_contact *contact);
 DS_NODISCARD enum ds_err ds_contact_store(struct ds_vault *vault, struct ds_txn *txn,
                                           struct ds_arena *arena, const struct ds_contact *contact);
+DS_NODISCARD enum ds_err ds_witness_load(struct ds_vault *vault, struct ds_txn *txn,
+                                         struct ds_arena *arena, struct ds_witness *witness);
+DS_NODISCARD enum ds_err ds_witness_store(struct ds_vault *vault, struct ds_txn *txn,
+                                          struct ds_arena *arena, const struct ds_witness *witness);
 
 #endif

@@ -13,6 +13,7 @@
 #define DS_ENGINE_SCRATCH_SIZE 4194304 /* Bytes of arena that a fold may need. */
 #define DS_BOOK_METERS_MAX 20000
 #define DS_BRANCHES_MAX 16
+#define DS_EPOCHS_SKIPPED_MAX 1000 /* By one epoch entry: those of a history that is gone. */
 
 struct ds_folded {     /* What became of a batch entry. */
     enum ds_err error; /* DS_OK; DS_ERR_GAP, _AUTH, _LIMIT: nothing was folded, do not append */

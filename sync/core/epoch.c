@@ -34,20 +34,26 @@ enum ds_err ds_kept_since(struct ds_txn *txn, uint64_t epoch, uint64_t *kept_siz
 
 enum ds_err ds_fold_epoch(struct ds_fold *fold, const struct ds_entry *entry)
 {
-    if (entry->epoch != fold->meta->epoch + 1 || entry->kept_size != fold->meta->size) {
+    uint64_t known = fold->meta->epoch;
+    /* Epochs between the two were declared in a history that was not kept. */
+    if (entry->epoch <= known || entry->epoch - known > DS_EPOCHS_SKIPPED_MAX + 1 ||
+        entry->kept_size != fold->meta->size) {
         fold->out->error = DS_ERR_EPOCH;
         return DS_OK;
     }
+    size_t added = (size_t)(entry->epoch - known) * sizeof(uint64_t);
     struct ds_slice sizes;
     struct ds_builder builder;
     DS_TRY(load(fold->txn, &sizes));
-    uint8_t *memory = ds_arena_alloc(fold->arena, sizes.size + sizeof(uint64_t));
+    uint8_t *memory = ds_arena_alloc(fold->arena, sizes.size + added);
     if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
-    ds_builder_init(&builder, memory, sizes.size + sizeof(uint64_t));
+    ds_builder_init(&builder, memory, sizes.size + added);
     ds_put_bytes(&builder, sizes);
-    ds_put_u64(&builder, entry->kept_size);
+    for (uint64_t epoch = known; epoch < entry->epoch; epoch++) {
+        ds_put_u64(&builder, entry->kept_size);
+    }
     struct ds_slice value;
     DS_TRY(ds_builder_end(&builder, &value));
     struct ds_key key = ds_key_meta("epoch");

@@ -15,7 +15,8 @@ enum {
     REQUEST_RELAYED = 8,
     REQUEST_WITNESS = 9,
     REQUEST_KEYS = 10,
-    REQUEST_NO_ROWS = 11
+    REQUEST_NO_ROWS = 11,
+    REQUEST_PROVE = 12
 };
 enum {
     HEALTH_UNSENT = 1,
@@ -25,11 +26,26 @@ enum {
     HEALTH_WALL = 5,
     HEALTH_BATTERY = 6,
     HEALTH_FREE = 7,
-    HEALTH_VERSION = 8
+    HEALTH_VERSION = 8,
+    HEALTH_DOUBT = 9
 };
-enum { CURSOR_ITEMS = 6, WITNESS_ITEMS = 3, PERCENT_MAX = 100 };
+enum { CURSOR_ITEMS = 6, WITNESS_ITEMS = 3, DOUBT_ITEMS = 9, PERCENT_MAX = 100 };
 
 /* ---- Reading. ---- */
+
+static void take_doubt(struct ds_reader *reader, struct ds_doubt *doubt)
+{
+    ds_reader_tuple(reader, DOUBT_ITEMS);
+    doubt->kind = ds_reader_uint(reader, 1, DS_READER_UINT_MAX);
+    doubt->count = ds_reader_uint(reader, 1, DS_READER_UINT_MAX);
+    doubt->open = ds_reader_bool(reader);
+    doubt->epoch = ds_reader_uint(reader, 0, DS_READER_UINT_MAX);
+    doubt->size = ds_reader_uint(reader, 0, DS_READER_UINT_MAX);
+    doubt->root = ds_reader_hash(reader);
+    doubt->shown_epoch = ds_reader_uint(reader, 0, DS_READER_UINT_MAX);
+    doubt->shown_size = ds_reader_uint(reader, 0, DS_READER_UINT_MAX);
+    doubt->shown_root = ds_reader_hash(reader);
+}
 
 static void take_health_key(struct ds_reader *reader, struct ds_health *health)
 {
@@ -57,6 +73,9 @@ static void take_health_key(struct ds_reader *reader, struct ds_health *health)
         break;
     case HEALTH_VERSION:
         health->version = ds_reader_str(reader, DS_APP_VERSION_SIZE_MAX);
+        break;
+    case HEALTH_DOUBT:
+        take_doubt(reader, &health->doubt);
         break;
     default:
         ds_reader_skip(reader);
@@ -92,6 +111,19 @@ static void take_witness(struct ds_reader *reader, struct ds_request *request)
     request->witness_epoch = ds_reader_uint(reader, 1, DS_READER_UINT_MAX);
     request->witness_size = ds_reader_uint(reader, 1, DS_READER_UINT_MAX);
     request->witness_root = ds_reader_hash(reader);
+}
+
+static void take_prove(struct ds_reader *reader, struct ds_request *request)
+{
+    uint32_t count = ds_reader_array(reader, DS_PROOFS_MAX);
+    for (uint32_t i = 0; i < count && reader->err == DS_OK; i++) {
+        reader->item = i + 1;
+        request->prove[i] = ds_reader_uint(reader, 1, DS_READER_UINT_MAX);
+        if (i > 0 && request->prove[i] <= request->prove[i - 1]) {
+            ds_reader_fail(reader, DS_ERR_DECODE, "the sizes do not ascend");
+        }
+    }
+    request->prove_count = count;
 }
 
 static void take_key(struct ds_reader *reader, struct ds_arena *arena, struct ds_request *request)
@@ -131,6 +163,9 @@ static void take_key(struct ds_reader *reader, struct ds_arena *arena, struct ds
         break;
     case REQUEST_NO_ROWS:
         request->no_rows = ds_reader_uint(reader, 0, 1) == 1;
+        break;
+    case REQUEST_PROVE:
+        take_prove(reader, request);
         break;
     default:
         ds_reader_skip(reader);
@@ -179,6 +214,20 @@ static void put_witness(struct ds_builder *builder, const struct ds_request *req
     ds_mp_put_hash(builder, &request->witness_root);
 }
 
+static void put_doubt(struct ds_builder *builder, const struct ds_doubt *doubt)
+{
+    ds_mp_put_array(builder, DOUBT_ITEMS);
+    ds_mp_put_uint(builder, doubt->kind);
+    ds_mp_put_uint(builder, doubt->count);
+    ds_mp_put_bool(builder, doubt->open);
+    ds_mp_put_uint(builder, doubt->epoch);
+    ds_mp_put_uint(builder, doubt->size);
+    ds_mp_put_hash(builder, &doubt->root);
+    ds_mp_put_uint(builder, doubt->shown_epoch);
+    ds_mp_put_uint(builder, doubt->shown_size);
+    ds_mp_put_hash(builder, &doubt->shown_root);
+}
+
 static void put_health_value(struct ds_builder *builder, const struct ds_health *health,
                              uint64_t key)
 {
@@ -204,8 +253,11 @@ static void put_health_value(struct ds_builder *builder, const struct ds_health 
     case HEALTH_FREE:
         ds_mp_put_uint(builder, health->free_kib);
         break;
-    default:
+    case HEALTH_VERSION:
         ds_mp_put_str(builder, health->version);
+        break;
+    default:
+        put_doubt(builder, &health->doubt);
     }
 }
 
@@ -220,6 +272,7 @@ static void put_health(struct ds_builder *builder, const struct ds_health *healt
         [HEALTH_BATTERY] = health->battery_percent != 0,
         [HEALTH_FREE] = health->free_kib != 0,
         [HEALTH_VERSION] = health->version.size > 0,
+        [HEALTH_DOUBT] = health->doubt.count > 0,
     };
     ds_exchange_put_map(builder, has, DS_COUNT(has));
     for (size_t key = 0; key < DS_COUNT(has); key++) {
@@ -227,6 +280,14 @@ static void put_health(struct ds_builder *builder, const struct ds_health *healt
             ds_mp_put_uint(builder, key);
             put_health_value(builder, health, key);
         }
+    }
+}
+
+static void put_prove(struct ds_builder *builder, const struct ds_request *request)
+{
+    ds_mp_put_array(builder, (uint32_t)request->prove_count);
+    for (size_t i = 0; i < request->prove_count; i++) {
+        ds_mp_put_uint(builder, request->prove[i]);
     }
 }
 
@@ -263,8 +324,11 @@ static void put_value(struct ds_builder *builder, const struct ds_request *reque
     case REQUEST_KEYS:
         ds_exchange_put_keys(builder, request->keys, request->key_count);
         break;
-    default:
+    case REQUEST_NO_ROWS:
         ds_mp_put_uint(builder, request->no_rows ? 1 : 0);
+        break;
+    default:
+        put_prove(builder, request);
     }
 }
 
@@ -272,7 +336,7 @@ static bool has_health(const struct ds_health *health)
 {
     return health->unsent != 0 || health->oldest_unsent_ms != 0 || health->boot != 0 ||
            health->mono_ms != 0 || health->wall_ms != 0 || health->battery_percent != 0 ||
-           health->free_kib != 0 || health->version.size > 0;
+           health->free_kib != 0 || health->version.size > 0 || health->doubt.count > 0;
 }
 
 void ds_request_put(struct ds_builder *builder, const struct ds_request *request)
@@ -290,6 +354,7 @@ void ds_request_put(struct ds_builder *builder, const struct ds_request *request
         [REQUEST_WITNESS] = request->witness_size > 0,
         [REQUEST_KEYS] = request->key_count > 0,
         [REQUEST_NO_ROWS] = request->no_rows,
+        [REQUEST_PROVE] = request->prove_count > 0,
     };
     ds_exchange_put_map(builder, has, DS_COUNT(has));
     for (size_t key = 0; key < DS_COUNT(has); key++) {

@@ -19,6 +19,7 @@
 #define DS_PAGE_ROWS_MAX 4096
 #define DS_COMMANDS_MAX 8
 #define DS_PAGES_MAX 256
+#define DS_PROOFS_MAX 8 /* Sizes that one request wants to see proved. */
 #define DS_BUDGET_DEFAULT 262144
 #define DS_APP_VERSION_SIZE_MAX 64
 #define DS_WRAPPED_KEY_SIZE 72                            /* Nonce 24, key 32, tag 16. */
@@ -56,6 +57,27 @@ struct ds_lane_state {
     uint64_t position;    /* Response: where the last batch was folded. */
 };
 
+/* What a handheld found wrong with the server's history (FORMAT.md, "Witness"). */
+enum ds_doubt_kind {
+    DS_DOUBT_NONE = 0,
+    DS_DOUBT_ROLLED_BACK = 1, /* A head or epoch older than one that was signed before. */
+    DS_DOUBT_OTHER_ROOT = 2,  /* Two roots of one size: rewritten or split. */
+    DS_DOUBT_NO_PROOF = 3,    /* The proof that was asked for is missing or wrong. */
+    DS_DOUBT_EPOCH = 4,       /* A new epoch that no lawful entry explains. */
+    DS_DOUBT_LOST = 5,        /* What was under a receipt is not there any more. */
+};
+struct ds_doubt {
+    uint64_t kind;  /* enum ds_doubt_kind of the last one; later versions may have more. */
+    uint64_t count; /* Answers refused so far; 0: none ever. */
+    bool open;      /* No sound answer has come since. */
+    uint64_t epoch; /* Of the head kept then. */
+    uint64_t size;
+    struct ds_hash root;
+    uint64_t shown_epoch; /* Of the head that was shown. */
+    uint64_t shown_size;
+    struct ds_hash shown_root;
+};
+
 struct ds_health {
     uint64_t unsent;
     int64_t oldest_unsent_ms; /* 0: none */
@@ -65,6 +87,7 @@ struct ds_health {
     uint64_t battery_percent; /* 0: unknown */
     uint64_t free_kib;
     struct ds_slice version;
+    struct ds_doubt doubt;
 };
 
 struct ds_wrapped_key {
@@ -91,6 +114,8 @@ struct ds_request {
     struct ds_wrapped_key *keys;
     size_t key_count;
     bool no_rows;
+    uint64_t prove[DS_PROOFS_MAX]; /* Sizes of heads, ascending. */
+    size_t prove_count;
 };
 /* DS_ERR_VERSION for a greater version (after parsing what is known); DS_ERR_LIMIT, _DECODE. */
 DS_NODISCARD enum ds_err ds_request_parse(struct ds_slice bytes, struct ds_arena *arena,
@@ -148,6 +173,9 @@ struct ds_response {
     struct ds_slice *own_batches;
     size_t own_batch_count;
     struct ds_slice epoch_entry; /* empty: none */
+    struct ds_hash epoch_key;    /* Of its administrator; none: none */
+    struct ds_proof *proofs;     /* One per size asked for, to the size of the receipt's head. */
+    size_t proof_count;
 };
 DS_NODISCARD enum ds_err ds_response_parse(struct ds_slice bytes, struct ds_arena *arena,
                                            struct ds_response *response, struct ds_detail *detail);

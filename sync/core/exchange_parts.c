@@ -183,6 +183,42 @@ void ds_exchange_put_lanes(struct ds_builder *builder, enum ds_lane_form form,
     }
 }
 
+static void take_proof(struct ds_reader *outer, struct ds_proof *proof)
+{
+    struct ds_reader reader;
+    ds_reader_bare(&reader, outer->cursor, "response proof", outer->detail);
+    proof->count = ds_reader_array(&reader, DS_PROOF_HASHES_MAX);
+    for (size_t i = 0; i < proof->count && reader.err == DS_OK; i++) {
+        reader.item = i + 1;
+        proof->hash[i] = ds_reader_hash(&reader);
+    }
+    ds_reader_end_inner(outer, &reader, 0);
+}
+
+struct ds_proof *ds_exchange_take_proofs(struct ds_reader *reader, struct ds_arena *arena,
+                                         size_t *count)
+{
+    uint32_t wanted = ds_reader_array(reader, DS_PROOFS_MAX);
+    struct ds_proof *proofs = ds_exchange_list(reader, arena, wanted, sizeof(*proofs));
+    *count = proofs == NULL ? 0 : wanted;
+    for (size_t i = 0; i < *count && reader->err == DS_OK; i++) {
+        reader->item = i + 1;
+        take_proof(reader, &proofs[i]);
+    }
+    return proofs;
+}
+
+void ds_exchange_put_proofs(struct ds_builder *builder, const struct ds_proof *proofs, size_t count)
+{
+    ds_mp_put_array(builder, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        ds_mp_put_array(builder, (uint32_t)proofs[i].count);
+        for (size_t k = 0; k < proofs[i].count; k++) {
+            ds_mp_put_hash(builder, &proofs[i].hash[k]);
+        }
+    }
+}
+
 void ds_exchange_put_map(struct ds_builder *builder, const bool *has, size_t count)
 {
     uint32_t pairs = 0;

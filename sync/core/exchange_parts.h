@@ -29,6 +29,11 @@ struct ds_wrapped_key *ds_exchange_take_keys(struct ds_reader *reader, struct ds
                                              size_t *count);
 void ds_exchange_put_keys(struct ds_builder *builder, const struct ds_wrapped_key *keys,
                           size_t count);
+/* Arrays of hashes, one per proof. */
+struct ds_proof *ds_exchange_take_proofs(struct ds_reader *reader, struct ds_arena *arena,
+                                         size_t *count);
+void ds_exchange_put_proofs(struct ds_builder *builder, const struct ds_proof *proofs,
+                            size_t count);
 /* Kind, key, view inside an array; and with position, ordinal, phase behind them. */
 struct ds_scope ds_exchange_take_scope(struct ds_reader *reader);
 void ds_exchange_put_scope(struct ds_builder *builder, const struct ds_scope *scope);

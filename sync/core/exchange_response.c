@@ -20,7 +20,9 @@ enum {
     RESPONSE_RETRY = 14,
     RESPONSE_COMMANDS = 15,
     RESPONSE_OWN_BATCHES = 16,
-    RESPONSE_EPOCH_ENTRY = 17
+    RESPONSE_EPOCH_ENTRY = 17,
+    RESPONSE_EPOCH_KEY = 18,
+    RESPONSE_PROOFS = 19
 };
 enum { TAKEN_ITEMS = 5, SCOPE_ITEMS = 3, PAGE_ITEMS = 9, ROW_ITEMS = 4, SIGNATURE_SIZE = 64 };
 #define RESPONSE_REQUIRED                                                                          \
@@ -146,6 +148,12 @@ static void take_tail_key(struct ds_reader *reader, struct ds_arena *arena,
         break;
     case RESPONSE_EPOCH_ENTRY:
         response->epoch_entry = ds_reader_bin(reader, DS_ENTRY_SIZE_MAX);
+        break;
+    case RESPONSE_EPOCH_KEY:
+        response->epoch_key = ds_reader_hash(reader);
+        break;
+    case RESPONSE_PROOFS:
+        response->proofs = ds_exchange_take_proofs(reader, arena, &response->proof_count);
         break;
     default:
         ds_reader_skip(reader);
@@ -325,8 +333,14 @@ static void put_value(struct ds_builder *builder, const struct ds_response *resp
     case RESPONSE_OWN_BATCHES:
         ds_exchange_put_bins(builder, response->own_batches, response->own_batch_count);
         break;
-    default:
+    case RESPONSE_EPOCH_ENTRY:
         ds_mp_put_bin(builder, response->epoch_entry);
+        break;
+    case RESPONSE_EPOCH_KEY:
+        ds_mp_put_hash(builder, &response->epoch_key);
+        break;
+    default:
+        ds_exchange_put_proofs(builder, response->proofs, response->proof_count);
     }
 }
 
@@ -351,6 +365,8 @@ void ds_response_put(struct ds_builder *builder, const struct ds_response *respo
         [RESPONSE_COMMANDS] = response->command_count > 0,
         [RESPONSE_OWN_BATCHES] = response->own_batch_count > 0,
         [RESPONSE_EPOCH_ENTRY] = response->epoch_entry.size > 0,
+        [RESPONSE_EPOCH_KEY] = !ds_hash_is_none(&response->epoch_key),
+        [RESPONSE_PROOFS] = response->proof_count > 0,
     };
     ds_exchange_put_map(builder, has, DS_COUNT(has));
     for (size_t key = 0; key < DS_COUNT(has); key++) {

@@ -153,6 +153,12 @@ struct ds_tree {
     struct ds_hash
         peak[64]; /* peak[k]: root of the full subtree of 2^k leaves, if bit k of size. */
 };
+/* What shows that one tree is the beginning of another, or that a leaf is in it (proof.h). */
+#define DS_PROOF_HASHES_MAX 64 /* Of a tree of 2^63 entries. */
+struct ds_proof {
+    struct ds_hash hash[DS_PROOF_HASHES_MAX];
+    size_t count;
+};
 struct ds_hash ds_tree_leaf(struct ds_slice stub);
 struct ds_hash ds_tree_node(const struct ds_hash *left, const struct ds_hash *right);
 void ds_tree_append(struct ds_tree *tree, const struct ds_hash *leaf);

@@ -9,14 +9,6 @@
 
 #include "sync/core/tables.h"
 
-#define DS_PROOF_HASHES_MAX 64 /* Of a tree of 2^63 entries. */
-#define DS_PROOF_ASKED_MAX 8   /* Heads of which one request asks whether they were prefixes. */
-
-struct ds_proof {
-    struct ds_hash hash[DS_PROOF_HASHES_MAX];
-    size_t count;
-};
-
 /* ---- Keeping the subtrees: table DS_TABLE_TREE. ---- */
 /* Append a leaf to the frontier and to the stored subtrees, in the caller's transaction. */
 DS_NODISCARD enum ds_err ds_nodes_append(struct ds_txn *txn, struct ds_tree *tree,

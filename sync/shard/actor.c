@@ -434,11 +434,12 @@ enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
     return append_alone(shard, &made);
 }
 
-enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin)
+enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin, uint64_t known)
 {
+    uint64_t last = known > shard->meta.epoch ? known : shard->meta.epoch;
     struct ds_entry entry = {.kind = DS_ENTRY_EPOCH,
                              .instant_ms = shard->clock.now_ms(shard->clock.context),
-                             .epoch = shard->meta.epoch + 1,
+                             .epoch = last + 1,
                              .kept_size = shard->meta.size,
                              .kept_root = ds_tree_root(&shard->tree)};
     return ds_admin_entry(shard, admin, &entry);

@@ -1,6 +1,7 @@
 #include "sync/shard/serve.h"
 
 #include "schema/codec/msgpack.h"
+#include "sync/core/proof.h"
 #include "sync/shard/shard_impl.h"
 
 #include <string.h>
@@ -99,6 +100,11 @@ static bool is_behind(const struct ds_shard_meta *meta, const struct ds_request 
     }
     for (size_t i = 0; i < request->cursor_count && request->epoch == meta->epoch; i++) {
         if (request->cursors[i].position > meta->size) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < request->prove_count && request->epoch == meta->epoch; i++) {
+        if (request->prove[i] > meta->size) {
             return true;
         }
     }
@@ -470,8 +476,34 @@ static enum ds_err tell_epoch(struct answer *a)
     }
     struct ds_key key = ds_key_journal(a->meta.kept_size + 1);
     struct ds_slice bytes;
+    struct ds_entry entry;
     DS_TRY(ds_txn_get(a->txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes));
-    return ds_arena_copy(&a->serve->arena, bytes, &a->response->epoch_entry);
+    DS_TRY(ds_arena_copy(&a->serve->arena, bytes, &a->response->epoch_entry));
+    if (ds_entry_parse(a->response->epoch_entry, &entry, NULL) != DS_OK) {
+        return DS_ERR_INTEGRITY;
+    }
+    return ds_device_key(a->txn, &entry.admin, &a->response->epoch_key);
+}
+
+/* That the heads which the device names are beginnings of the one that it gets now. Of another
+ * epoch's sizes nothing can be said. */
+static enum ds_err tell_proofs(struct answer *a)
+{
+    const struct ds_request *request = &a->serve->request;
+    struct ds_response *response = a->response;
+    if (request->prove_count == 0 || request->epoch != a->meta.epoch) {
+        return DS_OK;
+    }
+    response->proofs =
+        ds_arena_alloc(&a->serve->arena, request->prove_count * sizeof(*response->proofs));
+    if (response->proofs == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < request->prove_count; i++) {
+        DS_TRY(ds_prove_consistency(a->txn, request->prove[i], a->meta.size, &response->proofs[i]));
+    }
+    response->proof_count = request->prove_count;
+    return DS_OK;
 }
 
 /* Who comes from an earlier epoch hears the least that was kept since. */
@@ -508,6 +540,7 @@ static enum ds_err fill(struct answer *a, struct ds_detail *detail)
     DS_TRY(tell_lanes(a));
     DS_TRY(tell_device(a));
     DS_TRY(tell_epoch(a));
+    DS_TRY(tell_proofs(a));
     DS_TRY(ds_scopes_of_device(a->txn, &serve->device, &serve->arena, response->scopes,
                                &response->scope_count));
     if (!serve->request.no_rows) {

@@ -330,7 +330,7 @@ enum ds_err ds_shard_head(struct ds_shard *shard, struct ds_txn *txn, struct ds_
 }
 
 /* ---- Checking a batch before it is committed. ---- */
-static enum ds_err key_of_device(struct ds_txn *txn, const struct ds_id *id, struct ds_hash *key)
+enum ds_err ds_device_key(struct ds_txn *txn, const struct ds_id *id, struct ds_hash *key)
 {
     enum { ROOM = DS_ROW_SIZE_MAX + 4096 }; /* Whatever stands in the row. */
     uint8_t *memory = malloc(ROOM);
@@ -356,7 +356,7 @@ enum ds_err ds_submission_verify(struct ds_txn *txn, struct ds_submission *submi
     submission->checked = false;
     submission->signature_ok = false;
     DS_TRY(ds_batch_parse(submission->batch, batch, detail));
-    enum ds_err err = key_of_device(txn, &batch->device, &key);
+    enum ds_err err = ds_device_key(txn, &batch->device, &key);
     if (err == DS_ERR_AUTH) {
         ds_detail_set(detail, "the batch's device is not known here", NULL);
     }

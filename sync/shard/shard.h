@@ -143,8 +143,11 @@ DS_NODISCARD enum ds_err ds_enrol(struct ds_shard *shard, struct ds_slice body,
 
 /* Restore declared: a new epoch from the present size. Signed by the admin actor, who must be known
  * since before the backup (ds_actor_known): what is appended between the restore and this would
- * count as kept, and the handhelds would neither bring it back nor accept the history. */
-DS_NODISCARD enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin);
+ * count as kept, and the handhelds would neither bring it back nor accept the history. known: the
+ * greatest epoch that anybody may have heard of, where it is above the shard's own (0: none): the
+ * new one lies behind it. DS_ERR_EPOCH: too far (DS_EPOCHS_SKIPPED_MAX). */
+DS_NODISCARD enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin,
+                                        uint64_t known);
 
 /* Verify the whole journal: forms, signatures, chains, tree, against the stored root. progress may
  * be NULL. On DS_ERR_INTEGRITY detail names entry, device and sequence. */

@@ -30,6 +30,9 @@ DS_NODISCARD enum ds_err ds_tree_load(struct ds_txn *txn, struct ds_tree *tree);
 /* The system actor's first batch. */
 DS_NODISCARD enum ds_err ds_actor_genesis(struct ds_shard *shard, const struct ds_station *station,
                                           struct ds_detail *detail);
+/* The signing key of a device or server-held actor; DS_ERR_AUTH if it is not known. */
+DS_NODISCARD enum ds_err ds_device_key(struct ds_txn *txn, const struct ds_id *id,
+                                       struct ds_hash *key);
 /* Parse, find the signer's key, verify. */
 DS_NODISCARD enum ds_err ds_submission_verify(struct ds_txn *txn, struct ds_submission *submission,
                                               struct ds_batch *batch, struct ds_detail *detail);

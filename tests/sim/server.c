@@ -193,7 +193,7 @@ void server_declare(struct sim *sim)
     struct ds_actor admin;
     SIM_MUST(sim, ds_actor_open(&sim->shard, "user:boss", DS_ACTOR_console,
                                 &sim->workers[SIM_HANDS_MAX], &admin, NULL));
-    SIM_MUST(sim, ds_shard_epoch(&sim->shard, &admin));
+    SIM_MUST(sim, ds_shard_epoch(&sim->shard, &admin, 0));
     sim->undeclared = false;
     trace_line(&sim->trace, "epoch %llu declared", (unsigned long long)sim->shard.meta.epoch);
 }

@@ -349,7 +349,14 @@ static void make_request(struct samples *samples)
                                             .wall_ms = SAMPLES_INSTANT_MS + 600000,
                                             .battery_percent = 83,
                                             .free_kib = 1048576,
-                                            .version = DS_SLICE_LIT("0.1.0")},
+                                            .version = DS_SLICE_LIT("0.1.0"),
+                                            .doubt = {.kind = DS_DOUBT_ROLLED_BACK,
+                                                      .count = 2,
+                                                      .epoch = 1,
+                                                      .size = 2,
+                                                      .root = samples->root,
+                                                      .shown_epoch = 1,
+                                                      .shown_size = 1}},
                                  .budget = 65536,
                                  .relayed = &samples->sealed_batch,
                                  .relayed_count = 1,
@@ -358,7 +365,9 @@ static void make_request(struct samples *samples)
                                  .witness_root = leaf_of(samples->entry[2]),
                                  .keys = &key,
                                  .key_count = 1,
-                                 .no_rows = true};
+                                 .no_rows = true,
+                                 .prove = {1},
+                                 .prove_count = 1};
     size_t begin = samples->room.used;
     ds_request_put(&samples->room, &request);
     samples->request = since(samples, begin);
@@ -414,6 +423,8 @@ static void make_response(struct samples *samples)
                              .lane = DS_LANE_WORK,
                              .last_seq = BATCH_OPS};
     struct ds_wrapped_key key = {samples->account, samples->wrapped};
+    /* The second of two leaves is all that it takes to grow from one to two. */
+    struct ds_proof proof = {.hash = {leaf_of(samples->entry[DS_ENTRY_BATCH - 1])}, .count = 1};
     struct ds_response response = {.version = DS_EXCHANGE_VERSION,
                                    .instant_ms = SAMPLES_INSTANT_MS + 600000,
                                    .epoch = 2,
@@ -437,7 +448,10 @@ static void make_response(struct samples *samples)
                                    .command_count = 1,
                                    .own_batches = &samples->batch,
                                    .own_batch_count = 1,
-                                   .epoch_entry = samples->entry[DS_ENTRY_EPOCH - 1]};
+                                   .epoch_entry = samples->entry[DS_ENTRY_EPOCH - 1],
+                                   .proofs = &proof,
+                                   .proof_count = 1};
+    ds_sign_public(&samples->admin_sign, &response.epoch_key);
     size_t begin = samples->room.used;
     ds_response_put(&samples->room, &response);
     samples->response = since(samples, begin);

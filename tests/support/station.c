@@ -194,6 +194,26 @@ void test_station_close(struct test_station *s)
     free(s->arena_memory);
 }
 
+void test_station_swap(struct test_station *s, struct ds_store *store)
+{
+    struct ds_clock clock = s->shard.clock;
+    struct ds_random random = s->shard.random;
+    struct ds_detail detail = {{0}};
+    ds_shard_close(&s->shard);
+    ds_store_close(s->store);
+    s->store = store;
+    must(ds_shard_open(&s->shard, s->store, s->keys, &s->secret, &clock, &random, &detail),
+         &detail);
+}
+
+void test_station_declare(struct test_station *s, uint64_t known)
+{
+    struct ds_detail detail = {{0}};
+    must(ds_actor_open(&s->shard, "user:boss", DS_ACTOR_console, &s->boss, &s->supervisor, &detail),
+         &detail);
+    must(ds_shard_epoch(&s->shard, &s->supervisor, known), &detail);
+}
+
 void test_device_enrol(struct test_station *s, const struct ds_id *worker, unsigned seed,
                        struct test_device *device)
 {

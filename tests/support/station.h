@@ -50,6 +50,10 @@ struct test_station {
 
 void test_station_open(struct test_station *s);
 void test_station_close(struct test_station *s);
+/* Go on with another store (ds_store_memory_clone), which becomes the station's. */
+void test_station_swap(struct test_station *s, struct ds_store *store);
+/* Declare a restore: a new epoch, by the supervisor; known as for ds_shard_epoch(). */
+void test_station_declare(struct test_station *s, uint64_t known);
 /* Write one record as an actor; asserts that it was folded. Returns the entity's id. */
 struct ds_id test_write(struct test_station *s, struct ds_actor *actor, uint8_t type,
                         const struct ds_id *id, const void *record);

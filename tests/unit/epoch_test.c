@@ -10,7 +10,7 @@ static void declare(struct test_station *s)
     struct ds_actor boss;
     assert_int_equal(ds_actor_open(&s->shard, "user:boss", DS_ACTOR_console, &s->boss, &boss, NULL),
                      DS_OK);
-    assert_int_equal(ds_shard_epoch(&s->shard, &boss), DS_OK);
+    assert_int_equal(ds_shard_epoch(&s->shard, &boss, 0), DS_OK);
 }
 
 static uint64_t kept_since(struct test_station *s, uint64_t epoch)
@@ -48,6 +48,36 @@ static void epoch__the_least_that_any_restore_kept_counts(void **state)
     assert_int_equal(kept_since(s, 1), first);
     assert_int_equal(kept_since(s, 2), second);
     assert_true(kept_since(s, 3) == UINT64_MAX);
+    test_replay(s);
+    test_station_close(s);
+    free(s);
+}
+
+/* The epochs between were declared in a history that is gone: who comes from one of them knows what
+ * this restore kept, and nothing more. */
+static void epoch__one_may_follow_upon_epochs_that_are_gone(void **state)
+{
+    (void)state;
+    struct test_station *s = calloc(1, sizeof *s);
+    struct ds_actor boss;
+    assert_non_null(s);
+    test_station_open(s);
+    assert_int_equal(ds_actor_open(&s->shard, "user:boss", DS_ACTOR_console, &s->boss, &boss, NULL),
+                     DS_OK);
+    uint64_t far = 1 + DS_EPOCHS_SKIPPED_MAX;
+    assert_int_equal(ds_shard_epoch(&s->shard, &boss, far + 1), DS_ERR_EPOCH);
+    assert_int_equal(ds_shard_epoch(&s->shard, &boss, 4), DS_OK);
+    assert_int_equal(s->shard.meta.epoch, 5);
+    uint64_t kept = s->shard.meta.kept_size;
+    for (uint64_t epoch = 1; epoch < 5; epoch++) {
+        assert_int_equal(kept_since(s, epoch), kept);
+    }
+    write_latitude(s, 3);
+    assert_int_equal(ds_shard_epoch(&s->shard, &boss, 4), DS_OK); /* Older than its own. */
+    assert_int_equal(s->shard.meta.epoch, 6);
+    assert_int_equal(kept_since(s, 4), kept);
+    assert_true(kept_since(s, 5) > kept);
+    assert_int_equal(ds_shard_epoch(&s->shard, &boss, 6 + DS_EPOCHS_SKIPPED_MAX), DS_OK);
     test_replay(s);
     test_station_close(s);
     free(s);
@@ -105,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epoch__the_least_that_any_restore_kept_counts),
+        cmocka_unit_test(epoch__one_may_follow_upon_epochs_that_are_gone),
         cmocka_unit_test(epoch__an_edit_from_two_epochs_ago_overrules_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Responses, their pages and rows, receipts and scopes. */
+#include "sync/core/proof.h"
 #include "tests/support/exchange_bench.h"
 
 static struct ds_response random_response(struct bench *bench, struct lists *lists)
@@ -60,6 +61,16 @@ static struct ds_response random_response(struct bench *bench, struct lists *lis
     }
     if (prng_below(&bench->prng, 2) == 0) {
         response.epoch_entry = random_bin(bench);
+        response.epoch_key = random_hash(bench);
+    }
+    static struct ds_proof proofs[DS_PROOFS_MAX];
+    response.proofs = proofs;
+    response.proof_count = prng_below(&bench->prng, DS_PROOFS_MAX + 1);
+    for (size_t i = 0; i < response.proof_count; i++) {
+        proofs[i].count = random_count(bench);
+        for (size_t k = 0; k < proofs[i].count; k++) {
+            proofs[i].hash[k] = random_hash(bench);
+        }
     }
     return response;
 }
@@ -125,6 +136,14 @@ static void response__every_field_is_where_it_belongs(void **state)
     assert_int_equal(response.commands[0], DS_COMMAND_NEW_INCARNATION);
     assert_true(ds_slice_equal(response.own_batches[0], samples->batch));
     assert_true(ds_slice_equal(response.epoch_entry, samples->entry[DS_ENTRY_EPOCH - 1]));
+    struct ds_hash admin_key;
+    struct ds_hash first;
+    ds_sign_public(&samples->admin_sign, &admin_key);
+    assert_true(ds_hash_equal(&response.epoch_key, &admin_key));
+    /* The proof leads from the activate entry alone to the root of both. */
+    assert_int_equal(response.proof_count, 1);
+    assert_int_equal(ds_entry_leaf_of(samples->entry[DS_ENTRY_ACTIVATE - 1], &first), DS_OK);
+    assert_true(ds_check_consistency(1, &first, 2, &samples->root, &response.proofs[0]));
 
     assert_int_equal(ds_receipt_parse(response.signed_bytes, &receipt), DS_OK);
     assert_true(ds_id_equal(&receipt.device, &samples->device));

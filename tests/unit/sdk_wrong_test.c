@@ -305,20 +305,9 @@ static void sd_card_cloned__both_are_heard(void **state)
 
 static void restore_server(struct pair *pair, struct ds_store *backup, bool declare)
 {
-    struct test_station *s = &pair->s;
-    struct ds_clock clock = s->shard.clock;
-    struct ds_random random = s->shard.random;
-    struct ds_detail detail;
-    ds_shard_close(&s->shard);
-    ds_store_close(s->store);
-    s->store = backup;
-    assert_int_equal(
-        ds_shard_open(&s->shard, s->store, s->keys, &s->secret, &clock, &random, &detail), DS_OK);
+    test_station_swap(&pair->s, backup);
     if (declare) {
-        assert_int_equal(ds_actor_open(&s->shard, "user:boss", DS_ACTOR_console, &s->boss,
-                                       &s->supervisor, &detail),
-                         DS_OK);
-        assert_int_equal(ds_shard_epoch(&s->shard, &s->supervisor), DS_OK);
+        test_station_declare(&pair->s, 0);
     }
 }
 

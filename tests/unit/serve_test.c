@@ -347,7 +347,7 @@ static void server_restored_undeclared__503_until_the_epoch_is_opened(void **sta
     assert_int_equal(serve(seal(&request), &out), DS_ERR_EPOCH);
     assert_int_equal(ds_actor_open(&s.shard, "system", DS_ACTOR_system, NULL, &admin, &detail),
                      DS_OK);
-    assert_int_equal(ds_shard_epoch(&s.shard, &admin), DS_OK);
+    assert_int_equal(ds_shard_epoch(&s.shard, &admin, 0), DS_OK);
     exchange(&request);
     assert_int_equal(response.epoch, 2);
     struct ds_entry entry;

@@ -91,7 +91,10 @@ static enum ds_exit sync_store(struct ds_cli *cli, struct ds_handheld_store *sto
     struct ds_handheld_detail why = {""};
     struct ds_handheld_sync_result result = {.exchanges = 0};
     struct ds_handheld_status status;
-    int error = ds_handheld_status(store->handheld, &status);
+    int error = ds_cli_value(cli, "prove") != NULL ? ds_handheld_prove(store->handheld) : DS_E_OK;
+    if (error == DS_E_OK) {
+        error = ds_handheld_status(store->handheld, &status);
+    }
     if (error == DS_E_OK) {
         error = status.locked ? ds_handheld_deliver_locked(store->handheld, &result, &why)
                               : ds_handheld_sync(store->handheld, &result, &why);
@@ -284,12 +287,44 @@ enum ds_exit ds_cmd_handheld_show(struct ds_cli *cli)
 
 /* ---- status, log ---- */
 
+static void put_root(struct ds_cli *cli, const char *name, const uint8_t root[static 32])
+{
+    uint8_t memory[65];
+    struct ds_builder text;
+    ds_builder_init(&text, memory, sizeof(memory));
+    ds_put_hex(&text, (struct ds_slice){root, 32});
+    ds_cli_put_text(cli, name, ds_builder_text(&text));
+}
+
+static void put_history(struct ds_cli *cli, const struct ds_handheld_status *s)
+{
+    static const char *const words[] = {"sound",    "rolled_back", "other_root",
+                                        "no_proof", "epoch",       "lost"};
+    bool known = s->history >= 0 && (size_t)s->history < DS_COUNT(words);
+    const char *word = known ? words[s->history] : "unknown";
+    ds_cli_put_number(cli, "epoch", (int64_t)s->epoch);
+    ds_cli_put_number(cli, "head_size", (int64_t)s->head_size);
+    put_root(cli, "head_root", s->head_root);
+    ds_cli_put_number(cli, "proved_size", (int64_t)s->proved_size);
+    ds_cli_put_number(cli, "proved_ms", s->proved_ms);
+    ds_cli_put(cli, "history_doubted", json_boolean(s->history_doubted));
+    ds_cli_put_text(cli, "history", word);
+    ds_cli_put_number(cli, "doubts", (int64_t)s->doubts);
+    if (s->doubts == 0) {
+        return;
+    }
+    ds_cli_put_number(cli, "doubt_ms", s->doubt_ms);
+    ds_cli_put_number(cli, "doubt_size", (int64_t)s->doubt_size);
+    ds_cli_put_number(cli, "shown_size", (int64_t)s->shown_size);
+    put_root(cli, "shown_root", s->shown_root);
+    ds_cli_print(cli, "%s: the server's history was found %s %" PRIu64 " times",
+                 s->history_doubted ? "REFUSED" : "sound again", word, s->doubts);
+}
+
 static enum ds_exit status_of(struct ds_cli *cli, struct ds_handheld_store *store)
 {
     struct ds_handheld_status s;
     struct ds_handheld_detail why = {""};
-    uint8_t memory[65];
-    struct ds_builder root;
     int error = ds_handheld_status(store->handheld, &s);
     if (error != DS_E_OK) {
         return failed(cli, error, &why);
@@ -303,17 +338,13 @@ static enum ds_exit status_of(struct ds_cli *cli, struct ds_handheld_store *stor
     ds_cli_put_number(cli, "recorded", (int64_t)s.recorded);
     ds_cli_put_number(cli, "received", (int64_t)s.received);
     ds_cli_put_number(cli, "unsent", (int64_t)s.unsent);
-    ds_cli_put_number(cli, "epoch", (int64_t)s.epoch);
-    ds_cli_put_number(cli, "head_size", (int64_t)s.head_size);
-    ds_builder_init(&root, memory, sizeof(memory));
-    ds_put_hex(&root, (struct ds_slice){s.head_root, sizeof(s.head_root)});
-    ds_cli_put_text(cli, "head_root", ds_builder_text(&root));
     ds_cli_put_text(cli, "receipt", s.receipt);
     ds_cli_put_text(cli, "problem", s.problem);
     ds_cli_print(cli, "%s, %s", s.enrolled ? "enrolled" : "not enrolled",
                  s.locked ? "locked" : "unlocked");
     ds_cli_print(cli, "%" PRIu64 " recorded, %" PRIu64 " unsent", s.recorded, s.unsent);
     ds_cli_print(cli, "%s", s.receipt[0] != '\0' ? s.receipt : "no receipt yet");
+    put_history(cli, &s);
     if (s.problem[0] != '\0') {
         ds_cli_print(cli, "last problem: %s", s.problem);
     }

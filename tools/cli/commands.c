@@ -93,6 +93,9 @@ static const struct ds_cli_option reconcile_options[] = {
     }
 static const struct ds_cli_option store_options[] = {STORE, PIN, AT, END};
 
+static const struct ds_cli_option sync_options[] = {
+    STORE, PIN, AT, {"prove", NULL, "Let the server prove its history.", false}, END};
+
 static const struct ds_cli_option list_options[] = {
     STORE,
     PIN,
@@ -228,8 +231,11 @@ static const struct ds_cli_command commands[] = {
         "Compare a day with what billing or GIS says it has.", "Differences: exit 1."),
     ROW("handheld enrol", "CODE", store_options, ds_cmd_handheld_enrol,
         "Enrol with a code (`device code`).", ""),
-    ROW("handheld sync", "", store_options, ds_cmd_handheld_sync,
-        "Send and take until nothing is left.", "Locked, it hands in sealed work only."),
+    ROW("handheld sync", "", sync_options, ds_cmd_handheld_sync,
+        "Send and take until nothing is left.",
+        "Locked, it hands in sealed work only. Once a day, and with --prove, the server has to "
+        "prove "
+        "that its journal is a continuation of what this handheld saw."),
     ROW("handheld books", "", store_options, ds_cmd_handheld_books, "Books and their progress.",
         ""),
     ROW("handheld list", "", list_options, ds_cmd_handheld_list, "A book in walking order.", ""),
