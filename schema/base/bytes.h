@@ -15,15 +15,15 @@ struct ds_builder {
     bool failed;
 };
 
-void ds_builder_init(struct ds_builder *builder, void *memory, size_t size);
-void ds_put_u8(struct ds_builder *builder, uint8_t value);
-void ds_put_u16(struct ds_builder *builder, uint16_t value);
-void ds_put_u32(struct ds_builder *builder, uint32_t value);
-void ds_put_u64(struct ds_builder *builder, uint64_t value);
-void ds_put_bytes(struct ds_builder *builder, struct ds_slice bytes);
+static inline void ds_builder_init(struct ds_builder *builder, void *memory, size_t size);
+static inline void ds_put_u8(struct ds_builder *builder, uint8_t value);
+static inline void ds_put_u16(struct ds_builder *builder, uint16_t value);
+static inline void ds_put_u32(struct ds_builder *builder, uint32_t value);
+static inline void ds_put_u64(struct ds_builder *builder, uint64_t value);
+static inline void ds_put_bytes(struct ds_builder *builder, struct ds_slice bytes);
 void ds_put_text(struct ds_builder *builder, const char *text); /* Without the NUL. */
-void ds_put_id(struct ds_builder *builder, const struct ds_id *id);
-void ds_put_hash(struct ds_builder *builder, const struct ds_hash *hash);
+static inline void ds_put_id(struct ds_builder *builder, const struct ds_id *id);
+static inline void ds_put_hash(struct ds_builder *builder, const struct ds_hash *hash);
 /* Decimal digits, with '-' when negative. */
 void ds_put_decimal(struct ds_builder *builder, int64_t value);
 /* Lower-case hex digits of bytes. */
@@ -40,17 +40,20 @@ struct ds_cursor {
     bool failed;
 };
 
-void ds_cursor_init(struct ds_cursor *cursor, struct ds_slice bytes);
-size_t ds_cursor_left(const struct ds_cursor *cursor);
+static inline void ds_cursor_init(struct ds_cursor *cursor, struct ds_slice bytes);
+static inline size_t ds_cursor_left(const struct ds_cursor *cursor);
 /* On failure each returns 0 (or zeroed bytes) and sets failed; at never passes size. */
-uint8_t ds_take_u8(struct ds_cursor *cursor);
-uint16_t ds_take_u16(struct ds_cursor *cursor);
-uint32_t ds_take_u32(struct ds_cursor *cursor);
-uint64_t ds_take_u64(struct ds_cursor *cursor);
-struct ds_slice ds_take_bytes(struct ds_cursor *cursor, size_t size);
-struct ds_id ds_take_id(struct ds_cursor *cursor);
-struct ds_hash ds_take_hash(struct ds_cursor *cursor);
+static inline uint8_t ds_take_u8(struct ds_cursor *cursor);
+static inline uint16_t ds_take_u16(struct ds_cursor *cursor);
+static inline uint32_t ds_take_u32(struct ds_cursor *cursor);
+static inline uint64_t ds_take_u64(struct ds_cursor *cursor);
+static inline struct ds_slice ds_take_bytes(struct ds_cursor *cursor, size_t size);
+static inline struct ds_id ds_take_id(struct ds_cursor *cursor);
+static inline struct ds_hash ds_take_hash(struct ds_cursor *cursor);
 /* DS_ERR_DECODE if anything failed or bytes are left. */
-DS_NODISCARD enum ds_err ds_cursor_end(const struct ds_cursor *cursor);
+DS_NODISCARD static inline enum ds_err ds_cursor_end(const struct ds_cursor *cursor);
+
+/* Some hundred of these are made for each reading that is folded: they are inlined. */
+#include "schema/base/bytes_inline.h"
 
 #endif

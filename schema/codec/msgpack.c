@@ -312,6 +312,9 @@ enum ds_mp_kind ds_mp_peek(const struct ds_cursor *cursor)
 uint64_t ds_mp_take_uint(struct ds_cursor *cursor)
 {
     struct ds_slice none;
+    if (!cursor->failed && cursor->at < cursor->size && cursor->data[cursor->at] <= 0x7F) {
+        return cursor->data[cursor->at++]; /* Every tag is one of these. */
+    }
     return take_kind(cursor, DS_MP_UINT, &none).number;
 }
 
@@ -412,6 +415,11 @@ struct ds_slice ds_mp_take_value(struct ds_cursor *cursor)
         return (struct ds_slice){NULL, 0};
     }
     struct ds_slice rest = {cursor->data + cursor->at, ds_cursor_left(cursor)};
+    struct head head = checked_head(rest.data, rest.size, &size);
+    if (head.kind != DS_MP_NONE && head.kind != DS_MP_STR && head.kind != DS_MP_ARRAY &&
+        head.kind != DS_MP_MAP) {
+        return ds_take_bytes(cursor, head.size + size); /* Nothing inside to look at. */
+    }
     if (ds_mp_scan_prefix(rest, &size, NULL) != DS_OK) {
         cursor->failed = true;
         return (struct ds_slice){NULL, 0};

@@ -75,7 +75,7 @@ static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *d
                                struct ds_told *told)
 {
     struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     if (row == NULL || slot == NULL) {
         return DS_ERR_NOMEM;
     }

@@ -333,14 +333,12 @@ static enum ds_err fold_ops(struct ds_fold *fold, const struct ds_judged *judged
 {
     const struct ds_batch *batch = fold->batch;
     struct ds_cursor cursor;
-    struct ds_hash chain = batch->before;
     ds_cursor_init(&cursor, batch->ops);
     for (uint64_t seq = batch->first_seq; seq < batch->first_seq + batch->count; seq++) {
         struct ds_op op;
         if (ds_op_take(&cursor, &op, NULL) != DS_OK) {
             return DS_ERR_INTEGRITY; /* ds_batch_parse() has walked it. */
         }
-        chain = ds_chain_next(&chain, op.raw);
         if (seq < judged->first_new) {
             continue;
         }
@@ -349,11 +347,11 @@ static enum ds_err fold_ops(struct ds_fold *fold, const struct ds_judged *judged
     struct ds_lane_row lane = {.exists = true,
                                .device = batch->device,
                                .next_seq = batch->first_seq + batch->count,
-                               .chain = chain,
+                               .chain = batch->head,
                                .position = fold->position};
     DS_TRY(ds_lane_store(fold->txn, &judged->writer, (uint8_t)batch->lane, &lane));
     struct ds_bound_row bound = {
-        .position = fold->position, .first_seq = judged->first_new, .chain = chain};
+        .position = fold->position, .first_seq = judged->first_new, .chain = batch->head};
     return ds_bound_store(fold->txn, &judged->writer, (uint8_t)batch->lane, lane.next_seq - 1,
                           &bound);
 }
@@ -387,7 +385,7 @@ static enum ds_err fold_batch(struct ds_fold *fold, const struct ds_entry *entry
     if (device == NULL) {
         return DS_ERR_NOMEM;
     }
-    if (ds_batch_parse(entry->batch, &batch, detail) != DS_OK) {
+    if (ds_batch_parse_trusted(entry->batch, &batch) != DS_OK) {
         fold->out->error = DS_ERR_DECODE;
         return DS_OK;
     }
@@ -466,7 +464,6 @@ enum ds_err ds_fold_released(struct ds_fold *fold, const struct ds_quarantine_it
     DS_TRY(load_lineage(fold->txn, &again->write.writer, &again->lineage));
     enum ds_err err = ds_fold_op(again);
     fold->ordinal = again->ordinal;
-    fold->rules_loaded = false;
     return err;
 }
 
@@ -476,13 +473,13 @@ static enum ds_err store_entry(struct ds_fold *fold, struct ds_slice bytes)
     return ds_txn_put(fold->txn, DS_TABLE_JOURNAL, ds_key_slice(&key), bytes);
 }
 
-enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta, struct ds_slice bytes,
-                           struct ds_arena *arena, struct ds_folded *folded,
-                           struct ds_detail *detail)
+enum ds_err ds_engine_fold(struct ds_desk *desk, struct ds_shard_meta *meta, struct ds_slice bytes,
+                           struct ds_folded *folded, struct ds_detail *detail)
 {
     struct ds_entry entry;
     struct ds_shard_meta next = *meta;
-    struct ds_fold *fold = ds_arena_alloc(arena, sizeof(*fold));
+    ds_arena_reset(&desk->arena);
+    struct ds_fold *fold = ds_arena_alloc(&desk->arena, sizeof(*fold));
     memset(folded, 0, sizeof(*folded));
     if (fold == NULL) {
         return DS_ERR_NOMEM;
@@ -500,9 +497,10 @@ enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta, struc
     if (entry.instant_ms > next.time_ms) {
         next.time_ms = entry.instant_ms;
     }
-    *fold = (struct ds_fold){.txn = txn,
+    *fold = (struct ds_fold){.desk = desk,
+                             .txn = desk->txn,
                              .meta = &next,
-                             .arena = arena,
+                             .arena = &desk->arena,
                              .position = meta->size + 1,
                              .origin = meta->size + 1,
                              .instant_ms = entry.instant_ms,
@@ -535,10 +533,10 @@ enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta, struc
     if (folded->error != DS_OK || folded->duplicate) {
         /* Nothing was folded: the number stays free for the next entry. */
         struct ds_key key = ds_key_journal(fold->position);
-        return ds_txn_del(txn, DS_TABLE_JOURNAL, ds_key_slice(&key));
+        return ds_txn_del(desk->txn, DS_TABLE_JOURNAL, ds_key_slice(&key));
     }
     next.size = fold->position;
-    DS_TRY(ds_meta_store(txn, &next));
+    DS_TRY(ds_meta_store(desk->txn, &next));
     *meta = next;
     return DS_OK;
 }

@@ -10,11 +10,13 @@
 #include "sync/core/merge.h"
 
 #define DS_ENGINE_VERSION 1
-#define DS_ENGINE_SCRATCH_SIZE 4194304 /* Bytes of arena that a fold may need. */
+#define DS_ENGINE_DESK_SIZE 262144 /* Bytes of the desk itself, before its arena. */
+#define DS_ENGINE_SCRATCH_SIZE (4194304 + DS_ENGINE_DESK_SIZE) /* Memory of a desk. */
 #define DS_BOOK_METERS_MAX 20000
 #define DS_BRANCHES_MAX 16
 #define DS_EPOCHS_SKIPPED_MAX 1000 /* By one epoch entry: those of a history that is gone. */
 
+struct ds_desk;
 struct ds_folded {     /* What became of a batch entry. */
     enum ds_err error; /* DS_OK; DS_ERR_GAP, _AUTH, _LIMIT: nothing was folded, do not append */
     struct ds_incarnation incarnation; /* The writer, or the branch's name. */
@@ -47,11 +49,16 @@ DS_NODISCARD enum ds_err ds_kept_since(struct ds_txn *txn, uint64_t epoch, uint6
  * gap, an unknown device, or acceptable (new, overlap, branch). Read only. */
 DS_NODISCARD enum ds_err ds_engine_judge(struct ds_txn *txn, const struct ds_batch *batch,
                                          struct ds_arena *arena, struct ds_folded *folded);
-/* Fold entry number meta->size + 1. meta is updated and stored. An error other than in
- * folded->error is the store's, or DS_ERR_INTEGRITY for state that contradicts itself. */
-DS_NODISCARD enum ds_err ds_engine_fold(struct ds_txn *txn, struct ds_shard_meta *meta,
-                                        struct ds_slice entry, struct ds_arena *arena,
-                                        struct ds_folded *folded, struct ds_detail *detail);
+/* The working memory of the folds of one write transaction: DS_ENGINE_SCRATCH_SIZE bytes, aligned
+ * for any type, that outlive it. While it is in use nobody else writes in the transaction to the
+ * tables of the state; it needs no end. */
+struct ds_desk *ds_desk_begin(void *memory, struct ds_txn *txn);
+/* Fold entry number meta->size + 1. meta is updated and stored. A batch in it has passed
+ * ds_batch_parse() and its signature was verified: neither is looked at again. An error other than
+ * in folded->error is the store's, or DS_ERR_INTEGRITY for state that contradicts itself. */
+DS_NODISCARD enum ds_err ds_engine_fold(struct ds_desk *desk, struct ds_shard_meta *meta,
+                                        struct ds_slice entry, struct ds_folded *folded,
+                                        struct ds_detail *detail);
 /* Hash over every derived table: equal journals, equal digests. progress (optional) is called now
  * and then. */
 DS_NODISCARD enum ds_err ds_engine_digest(struct ds_txn *txn, struct ds_hash *digest);

@@ -260,6 +260,7 @@ enum ds_err ds_fold_put(struct ds_fold *fold, struct ds_row_state *row)
         row->exists = true;
     }
     row->changed = fold->position;
+    ds_desk_forget(fold->desk, row->type, &row->id);
     DS_TRY(ds_scopes_of_row(fold, row, &list));
     struct ds_scope before[DS_ROW_SCOPES_MAX];
     size_t before_count = row->scope_count;

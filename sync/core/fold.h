@@ -8,9 +8,11 @@
 
 #include "schema/codec/record_mp.h"
 #include "schema/rules/reading.h"
+#include "sync/core/desk.h"
 #include "sync/core/engine.h"
 
 struct ds_fold {
+    struct ds_desk *desk;
     struct ds_txn *txn;
     struct ds_shard_meta *meta;
     struct ds_arena *arena;
@@ -35,9 +37,6 @@ struct ds_fold {
     bool released;       /* Folded again from quarantine by a decision. */
     bool clone;          /* The writer's life was closed before this op. */
     struct ds_folded *out;
-    /* The station's rules, loaded once per entry. */
-    bool rules_loaded;
-    struct ds_rule_table rules;
 };
 
 /* What became of the op so far; the gravest verdict wins. */
@@ -115,7 +114,6 @@ DS_NODISCARD enum ds_err ds_fold_export(struct ds_fold *fold, uint8_t consumer,
                                         enum ds_export_kind kind, const struct ds_id *id,
                                         uint32_t revision, uint32_t supersedes,
                                         struct ds_slice fields);
-DS_NODISCARD enum ds_err ds_fold_rules(struct ds_fold *fold, const struct ds_rule_table **rules);
 
 /* Values of a row's cells; false if absent, cleared or of another type. */
 bool ds_cell_id(struct ds_row_state *row, uint8_t tag, struct ds_id *id);

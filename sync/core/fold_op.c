@@ -71,6 +71,9 @@ enum ds_err ds_fold_link(struct ds_fold *fold, enum ds_link kind, const struct d
                          uint32_t order, const struct ds_id *child, uint8_t type)
 {
     struct ds_key key = ds_key_link(kind, parent, order, child);
+    if (kind == DS_LINK_BOOK_PERIOD) {
+        ds_desk_forget(fold->desk, DS_REC_period, child);
+    }
     return ds_txn_put(fold->txn, DS_TABLE_LINK, ds_key_slice(&key), (struct ds_slice){&type, 1});
 }
 
@@ -78,6 +81,9 @@ enum ds_err ds_fold_unlink(struct ds_fold *fold, enum ds_link kind, const struct
                            uint32_t order, const struct ds_id *child)
 {
     struct ds_key key = ds_key_link(kind, parent, order, child);
+    if (kind == DS_LINK_BOOK_PERIOD) {
+        ds_desk_forget(fold->desk, DS_REC_period, child);
+    }
     return ds_txn_del(fold->txn, DS_TABLE_LINK, ds_key_slice(&key));
 }
 
@@ -363,7 +369,7 @@ static enum ds_err merge_into(struct ds_fold *fold, const struct ds_record_type 
                               struct ds_told *told)
 {
     struct ds_field_result *results =
-        ds_arena_alloc(fold->arena, DS_ROW_FIELDS_MAX * sizeof(*results));
+        ds_arena_room(fold->arena, DS_ROW_FIELDS_MAX * sizeof(*results));
     struct ds_row_state *before = DS_FOLD_NEW(fold, struct ds_row_state);
     if (results == NULL || before == NULL) {
         return DS_ERR_NOMEM;

@@ -336,38 +336,6 @@ static enum ds_err period_changed(struct ds_fold *fold, struct ds_row_state *bef
     return old_state == 0 ? shift_window(fold, &book, (uint32_t)period) : DS_OK;
 }
 
-static enum ds_err rules_changed(struct ds_fold *fold)
-{
-    fold->rules_loaded = false;
-    return DS_OK;
-}
-
-enum ds_err ds_fold_rules(struct ds_fold *fold, const struct ds_rule_table **rules)
-{
-    if (!fold->rules_loaded) {
-        fold->rules = *ds_rule_defaults();
-        for (unsigned rule = 1; rule < DS_RULE_COUNT; rule++) {
-            size_t mark = ds_arena_mark(fold->arena);
-            struct ds_rule_setting *setting = DS_FOLD_NEW(fold, struct ds_rule_setting);
-            if (setting == NULL) {
-                return DS_ERR_NOMEM;
-            }
-            struct ds_id id = ds_rule_setting_id(&fold->meta->station, (uint8_t)rule);
-            enum ds_err err =
-                ds_record_load(fold->txn, DS_REC_rule_setting, &id, fold->arena, setting);
-            if (err == DS_OK) {
-                ds_rule_table_apply(&fold->rules, setting);
-            } else if (err != DS_ERR_NOT_FOUND) {
-                return err;
-            }
-            ds_arena_rewind(fold->arena, mark);
-        }
-        fold->rules_loaded = true;
-    }
-    *rules = &fold->rules;
-    return DS_OK;
-}
-
 /* GIS hears of what the field or the office confirmed; not of what it or an import told us. */
 static enum ds_err export_place(struct ds_fold *fold, struct ds_row_state *row,
                                 enum ds_export_kind kind)
@@ -434,8 +402,6 @@ enum ds_err ds_reduce_entity(struct ds_fold *fold, struct ds_row_state *before,
     case DS_REC_period:
         DS_TRY(ds_fold_touch(fold, DS_REC_period, &after->id));
         return period_changed(fold, before, after);
-    case DS_REC_rule_setting:
-        return rules_changed(fold);
     default:
         return DS_OK;
     }

@@ -12,16 +12,19 @@ static enum ds_err decode_event(struct ds_fold *fold, void *record)
 enum { HOPS_MAX = 64 };
 
 /* The meter an event is about: a merged one stands for the real one. NOT_FOUND: orphan. */
-static enum ds_err resolve_meter(struct ds_fold *fold, const struct ds_id *id, struct ds_id *real,
-                                 struct ds_meter *meter)
+static enum ds_err resolve_meter(struct ds_fold *fold, const struct ds_id *id, struct ds_id *real)
 {
     *real = *id;
     for (size_t hops = 0; hops < HOPS_MAX; hops++) {
-        DS_TRY(ds_record_load(fold->txn, DS_REC_meter, real, fold->arena, meter));
-        if (!DS_HAS(meter, meter, merged_into)) {
+        const struct ds_facts *facts = NULL;
+        DS_TRY(ds_desk_meter(fold, real, &facts));
+        if (!facts->exists) {
+            return DS_ERR_NOT_FOUND;
+        }
+        if (!facts->merged) {
             return DS_OK;
         }
-        *real = meter->merged_into;
+        *real = facts->merged_into;
     }
     return DS_OK;
 }
@@ -76,22 +79,20 @@ static enum ds_err fulfil_tasks(struct ds_fold *fold, const struct ds_id *meter,
 }
 
 /* CASE a book was moved while its reader was offline: RESULT his work counts, and he is told. */
-static enum ds_err tell_if_moved(struct ds_fold *fold, const struct ds_meter *meter,
+static enum ds_err tell_if_moved(struct ds_fold *fold, const struct ds_id *meter,
                                  struct ds_told *told)
 {
-    struct ds_book *book = DS_FOLD_NEW(fold, struct ds_book);
-    if (book == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    if (fold->actor != DS_ACTOR_handheld || !DS_HAS(meter, meter, book)) {
+    const struct ds_facts *facts = NULL;
+    struct ds_book_facts *book = NULL;
+    if (fold->actor != DS_ACTOR_handheld) {
         return DS_OK;
     }
-    enum ds_err err = ds_record_load(fold->txn, DS_REC_book, &meter->book, fold->arena, book);
-    if (err == DS_ERR_NOT_FOUND) {
+    DS_TRY(ds_desk_meter(fold, meter, &facts));
+    if (!facts->has_book) {
         return DS_OK;
     }
-    DS_TRY(err);
-    if (!DS_HAS(book, book, assignee) || !ds_id_equal(&book->assignee, &fold->worker)) {
+    DS_TRY(ds_desk_book(fold, &facts->book, &book));
+    if (book->exists && (!book->has_assignee || !ds_id_equal(&book->assignee, &fold->worker))) {
         told->verdict = DS_VERDICT_merged;
         told->detail = "the book is another worker's now; the work counts";
     }
@@ -101,18 +102,17 @@ static enum ds_err tell_if_moved(struct ds_fold *fold, const struct ds_meter *me
 static enum ds_err reading_event(struct ds_fold *fold, struct ds_told *told)
 {
     struct ds_reading *reading = DS_FOLD_NEW(fold, struct ds_reading);
-    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
-    if (reading == NULL || meter == NULL) {
+    if (reading == NULL) {
         return DS_ERR_NOMEM;
     }
     DS_TRY(decode_event(fold, reading));
     struct ds_id real;
-    enum ds_err err = resolve_meter(fold, &reading->meter, &real, meter);
+    enum ds_err err = resolve_meter(fold, &reading->meter, &real);
     if (err == DS_ERR_NOT_FOUND) {
         return orphaned(told, "reading.meter: there is no such meter");
     }
     DS_TRY(err);
-    DS_TRY(tell_if_moved(fold, meter, told));
+    DS_TRY(tell_if_moved(fold, &real, told));
     DS_TRY(ds_fold_link(fold, DS_LINK_METER_EVENT, &real, (uint32_t)reading->period, &fold->op_id,
                         DS_REC_reading));
     DS_TRY(ds_slot_add_reading(fold, reading, &real));
@@ -129,13 +129,12 @@ static enum ds_err swap_event(struct ds_fold *fold, struct ds_told *told)
 {
     enum { ROOM = 256 };
     struct ds_swap *swap = DS_FOLD_NEW(fold, struct ds_swap);
-    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
-    if (swap == NULL || meter == NULL) {
+    if (swap == NULL) {
         return DS_ERR_NOMEM;
     }
     DS_TRY(decode_event(fold, swap));
     struct ds_id real;
-    enum ds_err err = resolve_meter(fold, &swap->meter, &real, meter);
+    enum ds_err err = resolve_meter(fold, &swap->meter, &real);
     if (err == DS_ERR_NOT_FOUND) {
         return orphaned(told, "swap.meter: there is no such meter");
     }
@@ -175,8 +174,7 @@ static enum ds_err visit_event(struct ds_fold *fold, struct ds_told *told)
 {
     struct ds_visit *visit = DS_FOLD_NEW(fold, struct ds_visit);
     struct ds_premises *premises = DS_FOLD_NEW(fold, struct ds_premises);
-    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
-    if (visit == NULL || premises == NULL || meter == NULL) {
+    if (visit == NULL || premises == NULL) {
         return DS_ERR_NOMEM;
     }
     DS_TRY(decode_event(fold, visit));
@@ -191,7 +189,7 @@ static enum ds_err visit_event(struct ds_fold *fold, struct ds_told *told)
     bool at_slot = DS_HAS(visit, visit, meter) && DS_HAS(visit, visit, period);
     struct ds_id real;
     if (at_slot) {
-        err = resolve_meter(fold, &visit->meter, &real, meter);
+        err = resolve_meter(fold, &visit->meter, &real);
         if (err == DS_ERR_NOT_FOUND) {
             return orphaned(told, "visit.meter: there is no such meter");
         }

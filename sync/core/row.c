@@ -13,7 +13,7 @@ enum ds_err ds_row_init(struct ds_row_state *row, uint8_t type, const struct ds_
     memset(row, 0, sizeof(*row));
     row->type = type;
     row->id = *id;
-    row->cells = ds_arena_alloc(arena, CELL_ROOM * sizeof(*row->cells));
+    row->cells = ds_arena_room(arena, CELL_ROOM * sizeof(*row->cells)); /* Zeroed when made. */
     return row->cells == NULL ? DS_ERR_NOMEM : DS_OK;
 }
 
@@ -46,6 +46,7 @@ static enum ds_err take_cells(struct ds_cursor *cursor, const struct ds_write *w
     }
     for (size_t i = 0; i < row->cell_count; i++) {
         struct ds_cell *cell = &row->cells[i];
+        memset(cell, 0, sizeof(*cell));
         cell->tag = ds_take_u8(cursor);
         uint8_t latest = ds_take_u8(cursor);
         uint8_t other = ds_take_u8(cursor);
@@ -101,6 +102,7 @@ static enum ds_err take_values(struct ds_slice fields, struct ds_row_state *row)
     for (uint32_t i = 0; i < pairs; i++) {
         uint64_t tag = ds_mp_take_uint(&cursor);
         if (make && row->cell_count < CELL_ROOM && tag <= DS_TAG_MAX) {
+            memset(&row->cells[row->cell_count], 0, sizeof(row->cells[0]));
             row->cells[row->cell_count++].tag = (uint8_t)tag;
         }
         while (at < row->cell_count && row->cells[at].tag < tag) {
@@ -227,10 +229,28 @@ void ds_row_put_fields(struct ds_builder *builder, const struct ds_row_state *ro
     }
 }
 
+/* Rows that the engine makes itself have no versions, and carry no cells. */
+static bool has_versions(const struct ds_row_state *row)
+{
+    static const struct ds_write none;
+    for (size_t i = 0; i < row->cell_count; i++) {
+        const struct ds_cell *cell = &row->cells[i];
+        if (!write_equal(&cell->latest, &none) || has_write(&cell->other) ||
+            cell->sibling_count > 0 || cell->value.size == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ds_row_put(struct ds_builder *builder, const struct ds_row_state *row)
 {
-    struct write_set set = {.count = 0};
-    gather_writes(row, &set);
+    struct write_set set;
+    set.count = 0;
+    size_t cell_count = has_versions(row) ? row->cell_count : 0;
+    if (cell_count > 0) {
+        gather_writes(row, &set);
+    }
     ds_put_u64(builder, row->made);
     ds_put_u64(builder, row->changed);
     ds_put_u8(builder, (uint8_t)row->scope_count);
@@ -241,8 +261,8 @@ void ds_row_put(struct ds_builder *builder, const struct ds_row_state *row)
     for (size_t i = 0; i < set.count; i++) {
         put_write(builder, set.write[i]);
     }
-    ds_put_u8(builder, (uint8_t)row->cell_count);
-    for (size_t i = 0; i < row->cell_count; i++) {
+    ds_put_u8(builder, (uint8_t)cell_count);
+    for (size_t i = 0; i < cell_count; i++) {
         const struct ds_cell *cell = &row->cells[i];
         ds_put_u8(builder, cell->tag);
         ds_put_u8(builder, index_of(&set, &cell->latest));

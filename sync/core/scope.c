@@ -81,6 +81,12 @@ enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id *book, uint32
     uint32_t latest[2] = {0, 0};
     uint32_t bound = UINT32_MAX;
     size_t count = 0;
+    struct ds_book_facts *known = NULL;
+    DS_TRY(ds_desk_book(fold, book, &known));
+    if (without == 0 && known->window_known) {
+        *period = known->window;
+        return DS_OK;
+    }
     *period = 0;
     while (count < DS_COUNT(latest)) {
         DS_TRY(period_before(fold, book, bound, &latest[count]));
@@ -92,6 +98,10 @@ enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id *book, uint32
     }
     if (count > 0) {
         *period = count == 2 ? latest[1] : (uint32_t)ds_period_add((int32_t)latest[0], -1);
+    }
+    if (without == 0) {
+        known->window_known = true;
+        known->window = *period;
     }
     return DS_OK;
 }

@@ -6,10 +6,15 @@
 enum { DROPPED_MAX = 255 };
 enum { PAST_ACTUAL = 2, PAST_INDEX = 1, PAST_VOLUME = 4, PAST_LAST_ACTUAL = 8 };
 
+struct ds_slot_full *ds_slot_new(struct ds_fold *fold)
+{
+    return ds_arena_room(fold->arena, sizeof(struct ds_slot_full));
+}
+
 enum ds_err ds_slot_load(struct ds_fold *fold, const struct ds_id *meter, uint8_t register_kind,
                          uint32_t period, struct ds_slot_full *slot)
 {
-    memset(slot, 0, sizeof(*slot));
+    memset(slot, 0, offsetof(struct ds_slot_full, candidates));
     slot->meter = *meter;
     slot->register_kind = register_kind;
     slot->period = period;
@@ -83,7 +88,7 @@ static struct ds_slot_past past_of(uint32_t period, const struct ds_slot_result 
 static enum ds_err gather_swaps(struct ds_fold *fold, struct ds_slot_work *work, uint32_t period)
 {
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot_full *older = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *older = ds_slot_new(fold);
     if (older == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -159,73 +164,25 @@ static enum ds_err gather_past(struct ds_fold *fold, struct ds_slot_work *work)
     return DS_OK;
 }
 
-enum ds_err ds_slot_load_or_empty(struct ds_fold *fold, uint8_t type, const struct ds_id *id,
-                                  void *record, size_t size)
-{
-    enum ds_err err = ds_record_load(fold->txn, type, id, fold->arena, record);
-    if (err == DS_ERR_NOT_FOUND) {
-        memset(record, 0, size);
-        return DS_OK;
-    }
-    return err;
-}
-
-static void facts_of_place(struct ds_slot_work *work)
-{
-    struct ds_rule_meter *facts = &work->facts;
-    const struct ds_premises *premises = &work->premises;
-    if (DS_HAS(premises, premises, lat_e7) && DS_HAS(premises, premises, lon_e7)) {
-        facts->position.lat_e7 = (int32_t)premises->lat_e7;
-        facts->position.lon_e7 = (int32_t)premises->lon_e7;
-        facts->position_quality = (enum ds_position_quality)DS_GET(
-            premises, premises, position_quality, DS_POSITION_imported);
-        facts->accuracy_m = DS_GET(premises, premises, accuracy_m, 0);
-    }
-}
-
 static enum ds_err gather_facts(struct ds_fold *fold, struct ds_slot_work *work)
 {
     const struct ds_slot_full *slot = work->slot;
-    struct ds_rule_meter *facts = &work->facts;
-    struct ds_meter *meter = &work->meter;
-    DS_TRY(ds_slot_load_or_empty(fold, DS_REC_meter, &slot->meter, meter, sizeof(*meter)));
-    if (DS_HAS(meter, meter, premises)) {
-        DS_TRY(ds_slot_load_or_empty(fold, DS_REC_premises, &meter->premises, &work->premises,
-                                     sizeof(work->premises)));
+    const struct ds_facts *facts = NULL;
+    DS_TRY(ds_desk_meter(fold, &slot->meter, &facts));
+    work->facts = facts->rule;
+    if (work->span_digits != 0) {
+        work->facts.dial_digits = (int32_t)work->span_digits;
     }
-    if (DS_HAS(meter, meter, account)) {
-        DS_TRY(ds_slot_load_or_empty(fold, DS_REC_account, &meter->account, &work->account,
-                                     sizeof(work->account)));
+    if (work->span_unit_l != 0) {
+        work->facts.unit_l = work->span_unit_l;
     }
-    if (DS_HAS(&work->account, account, tariff)) {
-        struct ds_id id = ds_numbered_id(&fold->meta->station, DS_REC_tariff, work->account.tariff);
-        DS_TRY(
-            ds_slot_load_or_empty(fold, DS_REC_tariff, &id, &work->tariff, sizeof(work->tariff)));
-    }
-    facts->meter = slot->meter;
-    facts->dial_digits = work->span_digits != 0 ? (int32_t)work->span_digits
-                                                : (int32_t)DS_GET(meter, meter, dial_digits, 0);
-    facts->unit_l = work->span_unit_l != 0 ? work->span_unit_l : DS_GET(meter, meter, unit_l, 0);
-    facts->multiplier = DS_GET(meter, meter, multiplier, 0);
-    facts->kind = (enum ds_meter_kind)DS_GET(meter, meter, kind, 0);
-    facts->account_class = (enum ds_account_class)DS_GET(&work->account, account, class, 0);
-    facts->price_e4 = DS_GET(&work->tariff, tariff, price_e4, 0);
-    facts->yearly_l = DS_GET(meter, meter, yearly_l, 0);
-    facts->has_expiry = DS_HAS(meter, meter, expiry_day);
-    facts->expiry_day = DS_GET(meter, meter, expiry_day, 0);
-    facts->cabinet = DS_HAS(meter, meter, cabinet) ? ds_cabinet_key(meter->cabinet) : 0;
-    facts->paused = DS_GET(&work->account, account, state, 0) == DS_ACCOUNT_paused;
-    facts_of_place(work);
-    work->has_book = DS_HAS(meter, meter, book);
+    work->has_book = facts->has_book;
+    work->book = facts->book;
     if (work->has_book) {
-        struct ds_period *period = DS_FOLD_NEW(fold, struct ds_period);
-        if (period == NULL) {
-            return DS_ERR_NOMEM;
-        }
-        struct ds_id id = ds_period_id(&fold->meta->station, &meter->book, slot->period);
-        DS_TRY(ds_slot_load_or_empty(fold, DS_REC_period, &id, period, sizeof(*period)));
-        work->period_closed = DS_GET(period, period, state, 0) >= DS_PERIOD_reading_closed;
-        work->period_over = DS_GET(period, period, state, 0) == DS_PERIOD_closed;
+        int64_t state = 0;
+        DS_TRY(ds_desk_period(fold, &work->book, slot->period, &state));
+        work->period_closed = state >= DS_PERIOD_reading_closed;
+        work->period_over = state == DS_PERIOD_closed;
     }
     return DS_OK;
 }
@@ -254,7 +211,7 @@ static enum ds_err run_rules(struct ds_fold *fold, struct ds_slot_work *work)
 {
     struct ds_slot_full *slot = work->slot;
     const struct ds_rule_table *rules = NULL;
-    DS_TRY(ds_fold_rules(fold, &rules));
+    DS_TRY(ds_desk_rules(fold, &rules));
     struct ds_rule_input input = {
         .rules = rules,
         .precedence = ds_precedence_default(),
@@ -431,7 +388,7 @@ static void fill_row(const struct ds_slot_work *work, bool exportable, struct ds
         DS_SET(row, slot, anomalies, work->open_anomalies);
     }
     if (work->has_book) {
-        DS_SET(row, slot, book, work->meter.book);
+        DS_SET(row, slot, book, work->book);
     }
     if (exportable) {
         DS_SET(row, slot, exportable, 1);
@@ -507,11 +464,12 @@ static bool is_taken_over(const struct ds_slot_work *work)
 
 enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot)
 {
-    struct ds_slot_work *work = DS_FOLD_NEW(fold, struct ds_slot_work);
+    struct ds_slot_work *work = ds_arena_room(fold->arena, sizeof(*work));
     struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
     if (work == NULL || row == NULL) {
         return DS_ERR_NOMEM;
     }
+    memset(work, 0, offsetof(struct ds_slot_work, past));
     work->slot = slot;
     slot->content = content_of(slot);
     DS_TRY(gather_past(fold, work));
@@ -571,7 +529,7 @@ enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *sl
         }
         DS_TRY(err);
         ds_arena_rewind(fold->arena, mark);
-        struct ds_slot_full *next = DS_FOLD_NEW(fold, struct ds_slot_full);
+        struct ds_slot_full *next = ds_slot_new(fold);
         if (next == NULL) {
             return DS_ERR_NOMEM;
         }

@@ -70,10 +70,13 @@ struct ds_slot_full {
     size_t swap_count;
     struct ds_swap_seen swaps[DS_SLOT_SWAPS_MAX];
     size_t count;
+    /* From here on only what count says is filled. */
     struct ds_candidate candidates[DS_SLOT_CANDIDATES_MAX + 1]; /* One more for the decision. */
     struct ds_reader_before before[DS_SLOT_CANDIDATES_MAX + 1];
 };
 
+/* Memory for one, to be filled by ds_slot_load(); NULL: none left. */
+struct ds_slot_full *ds_slot_new(struct ds_fold *fold);
 /* exists is false and the rest empty if there is none yet. */
 DS_NODISCARD enum ds_err ds_slot_load(struct ds_fold *fold, const struct ds_id *meter,
                                       uint8_t register_kind, uint32_t period,

@@ -90,11 +90,8 @@ static enum ds_err pace(struct ds_fold *fold, const struct ds_id *meter, struct 
     } else if (err != DS_ERR_NOT_FOUND) {
         return err;
     }
-    struct ds_meter *facts = DS_FOLD_NEW(fold, struct ds_meter);
-    if (facts == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    DS_TRY(ds_slot_load_or_empty(fold, DS_REC_meter, meter, facts, sizeof(*facts)));
+    const struct ds_facts *facts = NULL;
+    DS_TRY(ds_desk_meter(fold, meter, &facts));
     struct ds_builder b;
     ds_builder_init(&b, bytes, sizeof(bytes));
     ds_put_u8(&b, (uint8_t)(made->has_index | (made->has_position && !made->mock) << 1));
@@ -104,7 +101,7 @@ static enum ds_err pace(struct ds_fold *fold, const struct ds_id *meter, struct 
     ds_put_u32(&b, (uint32_t)made->position.lat_e7);
     ds_put_u32(&b, (uint32_t)made->position.lon_e7);
     ds_put_u64(&b, (uint64_t)made->accuracy_m);
-    ds_put_u64(&b, DS_HAS(facts, meter, cabinet) ? ds_cabinet_key(facts->cabinet) : 0);
+    ds_put_u64(&b, facts->rule.cabinet);
     ds_put_hash(&b, &made->photo);
     struct ds_slice made_bytes;
     DS_TRY(ds_builder_end(&b, &made_bytes));
@@ -146,7 +143,7 @@ static enum ds_err dial_of_next(struct ds_fold *fold, struct ds_slot_full *slot)
 {
     uint32_t period = slot->period + 1;
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot_full *next = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *next = ds_slot_new(fold);
     if (next == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -168,13 +165,11 @@ static enum ds_err remember_dial(struct ds_fold *fold, struct ds_slot_full *slot
     if (slot->start_digits != 0) {
         return DS_OK;
     }
-    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
-    if (meter == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    DS_TRY(ds_slot_load_or_empty(fold, DS_REC_meter, &slot->meter, meter, sizeof(*meter)));
-    slot->start_digits = (uint8_t)DS_GET(meter, meter, dial_digits, DS_DIAL_DIGITS_DEFAULT);
-    slot->start_unit_l = DS_GET(meter, meter, unit_l, DS_UNIT_L_DEFAULT);
+    const struct ds_facts *facts = NULL;
+    DS_TRY(ds_desk_meter(fold, &slot->meter, &facts));
+    slot->start_digits =
+        (uint8_t)(facts->has_digits ? facts->rule.dial_digits : DS_DIAL_DIGITS_DEFAULT);
+    slot->start_unit_l = facts->has_unit ? facts->rule.unit_l : DS_UNIT_L_DEFAULT;
     return DS_OK;
 }
 
@@ -182,7 +177,7 @@ enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *r
                                 const struct ds_id *meter)
 {
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     struct ds_candidate *made = DS_FOLD_NEW(fold, struct ds_candidate);
     struct ds_reader_before *before = DS_FOLD_NEW(fold, struct ds_reader_before);
     if (slot == NULL || made == NULL || before == NULL) {
@@ -223,7 +218,7 @@ static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *s
         }
         DS_TRY(err);
         size_t mark = ds_arena_mark(fold->arena);
-        struct ds_slot_full *next = DS_FOLD_NEW(fold, struct ds_slot_full);
+        struct ds_slot_full *next = ds_slot_new(fold);
         if (next == NULL) {
             return DS_ERR_NOMEM;
         }
@@ -259,7 +254,7 @@ enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
                              const struct ds_id *meter, bool *newest)
 {
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     bool later = false;
     if (slot == NULL) {
         return DS_ERR_NOMEM;
@@ -286,7 +281,7 @@ enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
 enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter, uint32_t period)
 {
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     if (slot == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -323,7 +318,7 @@ enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter, uin
                             uint32_t period)
 {
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     if (slot == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -337,7 +332,7 @@ enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter, uin
 static enum ds_err move_candidates(struct ds_fold *fold, const struct ds_slot_full *from,
                                    const struct ds_id *into)
 {
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     if (slot == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -385,7 +380,7 @@ enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
         uint8_t register_kind = ds_take_u8(&cursor);
         uint32_t period = ds_take_u32(&cursor);
         key = ds_key_after(found);
-        struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+        struct ds_slot_full *slot = ds_slot_new(fold);
         if (slot == NULL) {
             return DS_ERR_NOMEM;
         }
@@ -403,7 +398,7 @@ enum ds_err ds_slot_sent(struct ds_fold *fold, const struct ds_id *slot_id, uint
 {
     size_t mark = ds_arena_mark(fold->arena);
     struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
-    struct ds_slot_full *slot = DS_FOLD_NEW(fold, struct ds_slot_full);
+    struct ds_slot_full *slot = ds_slot_new(fold);
     if (row == NULL || slot == NULL) {
         return DS_ERR_NOMEM;
     }

@@ -27,7 +27,7 @@ static enum ds_err put_anomaly(struct ds_fold *fold, struct ds_slot_work *work,
     DS_SET(row, anomaly, version, finding->version);
     DS_SET(row, anomaly, risk_fen, finding->risk_fen);
     if (work->has_book) {
-        DS_SET(row, anomaly, book, work->meter.book);
+        DS_SET(row, anomaly, book, work->book);
     }
     if (!ds_id_is_none(&finding->op)) {
         DS_SET(row, anomaly, reading, finding->op);

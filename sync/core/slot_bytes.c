@@ -178,6 +178,7 @@ static void take_candidate(struct ds_cursor *c, struct ds_candidate *k,
                            struct ds_reader_before *before)
 {
     uint8_t flags = ds_take_u8(c);
+    memset(k, 0, sizeof(*k));
     k->has_interval = (flags & C_INTERVAL) != 0;
     k->has_index = (flags & C_INDEX) != 0;
     k->has_position = (flags & C_POSITION) != 0;
@@ -200,6 +201,7 @@ static void take_candidate(struct ds_cursor *c, struct ds_candidate *k,
     k->purchased_l = take_i64(c);
     k->remaining_l = take_i64(c);
     if ((flags & C_BEFORE) != 0) {
+        memset(before, 0, sizeof(*before));
         before->meter = ds_take_id(c);
         before->instant_ms = take_i64(c);
         before->index = take_i64(c);

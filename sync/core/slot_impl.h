@@ -9,24 +9,22 @@
 /* Everything that one recomputation needs; lives in the fold's arena. */
 struct ds_slot_work {
     struct ds_slot_full *slot;
-    struct ds_meter meter;
-    struct ds_premises premises;
-    struct ds_account account;
-    struct ds_tariff tariff;
     struct ds_rule_meter facts;
-    struct ds_slot_past past[DS_SLOT_PAST_MAX];
-    size_t past_count;
-    struct ds_swap_seen swaps[DS_SLOT_SPAN_SWAPS_MAX]; /* Since the previous index. */
-    size_t swap_count;
-    uint8_t span_digits; /* Dial at the start of that span. */
-    int64_t span_unit_l;
+    struct ds_id book;
     struct ds_slot_result previous; /* Of the nearest predecessor. */
     bool has_previous;
-    struct ds_findings findings;
+    uint8_t span_digits; /* Dial at the start of the span since the previous index. */
+    int64_t span_unit_l;
     bool period_closed;
     bool period_over;
     bool has_book;
     uint32_t open_anomalies;
+    size_t past_count;
+    size_t swap_count;
+    /* From here on only what is counted is filled. */
+    struct ds_slot_past past[DS_SLOT_PAST_MAX];
+    struct ds_swap_seen swaps[DS_SLOT_SPAN_SWAPS_MAX]; /* Of that span. */
+    struct ds_findings findings;
 };
 
 /* Does the standing decision bind to what is known now? */
@@ -41,8 +39,5 @@ DS_NODISCARD enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_
 /* The first slot of (meter, register) at or after a period; DS_ERR_NOT_FOUND behind the last. */
 DS_NODISCARD enum ds_err ds_slot_period_after(struct ds_fold *fold, const struct ds_id *meter,
                                               uint8_t register_kind, uint32_t *period);
-/* Load a record, or an empty one if there is none. */
-DS_NODISCARD enum ds_err ds_slot_load_or_empty(struct ds_fold *fold, uint8_t type,
-                                               const struct ds_id *id, void *record, size_t size);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Scratch of one fold: the engine's arena, and the entry's bytes. */
+/* Scratch of one group: the engine's desk, and the entry's bytes. */
 enum { SCRATCH_SIZE = DS_ENGINE_SCRATCH_SIZE + DS_ENTRY_SIZE_MAX };
 
 void ds_server_keys_make(const struct ds_random *random, struct ds_server_keys *keys)
@@ -57,14 +57,12 @@ static enum ds_err append(struct ds_shard *shard, struct ds_group *group,
                           struct ds_detail *detail)
 {
     struct ds_builder builder;
-    struct ds_arena arena;
     struct ds_slice bytes;
     ds_builder_init(&builder, shard->scratch + DS_ENGINE_SCRATCH_SIZE, DS_ENTRY_SIZE_MAX);
     ds_entry_put(&builder, entry);
     DS_TRY(ds_builder_end(&builder, &bytes));
-    ds_arena_init(&arena, shard->scratch, DS_ENGINE_SCRATCH_SIZE);
     uint64_t size = group->meta.size;
-    DS_TRY(ds_engine_fold(group->txn, &group->meta, bytes, &arena, folded, detail));
+    DS_TRY(ds_engine_fold(group->desk, &group->meta, bytes, folded, detail));
     if (group->meta.size > size) {
         struct ds_hash leaf;
         DS_TRY(ds_entry_leaf(entry, bytes, &leaf));
@@ -76,6 +74,7 @@ static enum ds_err append(struct ds_shard *shard, struct ds_group *group,
 enum ds_err ds_group_begin(struct ds_shard *shard, struct ds_group *group)
 {
     DS_TRY(ds_store_begin(shard->store, true, &group->txn));
+    group->desk = ds_desk_begin(shard->scratch, group->txn);
     group->meta = shard->meta;
     shard->next_tree = shard->tree;
     return DS_OK;

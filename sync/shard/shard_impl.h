@@ -17,6 +17,7 @@ enum ds_keys_table {
 /* One write transaction with the meta that it leads to; the tree is shard->next_tree. */
 struct ds_group {
     struct ds_txn *txn;
+    struct ds_desk *desk;
     struct ds_shard_meta meta;
 };
 DS_NODISCARD enum ds_err ds_group_begin(struct ds_shard *shard, struct ds_group *group);

@@ -166,16 +166,15 @@ static enum ds_err refold_some(struct refold *r, uint64_t first, uint64_t last)
 {
     struct ds_txn *txn = NULL;
     DS_TRY(ds_store_begin(r->to, true, &txn));
+    struct ds_desk *desk = ds_desk_begin(r->scratch, txn);
     enum ds_err err = first == 1 ? ds_meta_store(txn, &r->meta) : DS_OK;
     for (uint64_t number = first; number <= last && err == DS_OK; number++) {
         struct ds_key key = ds_key_journal(number);
         struct ds_slice bytes;
         struct ds_folded folded;
-        struct ds_arena arena;
-        ds_arena_init(&arena, r->scratch, DS_ENGINE_SCRATCH_SIZE);
         err = ds_txn_get(r->from, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes);
         if (err == DS_OK) {
-            err = ds_engine_fold(txn, &r->meta, bytes, &arena, &folded, r->detail);
+            err = ds_engine_fold(desk, &r->meta, bytes, &folded, r->detail);
         }
         if (err == DS_OK && r->meta.size != number) {
             err =

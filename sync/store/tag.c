@@ -6,12 +6,12 @@ struct sip {
     uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate(uint64_t word, unsigned bits)
+static inline uint64_t rotate(uint64_t word, unsigned bits)
 {
     return (word << bits) | (word >> (64 - bits));
 }
 
-static void sip_round(struct sip *s)
+static inline void sip_round(struct sip *s)
 {
     s->v0 += s->v1;
     s->v1 = rotate(s->v1, 13) ^ s->v0;
@@ -25,7 +25,7 @@ static void sip_round(struct sip *s)
     s->v2 = rotate(s->v2, 32);
 }
 
-static void sip_word(struct sip *s, uint64_t word)
+static inline void sip_word(struct sip *s, uint64_t word)
 {
     s->v3 ^= word;
     sip_round(s);
@@ -33,7 +33,7 @@ static void sip_word(struct sip *s, uint64_t word)
     s->v0 ^= word;
 }
 
-static uint64_t load(const uint8_t *at)
+static inline uint64_t load(const uint8_t *at)
 {
     return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
            (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |

@@ -106,12 +106,11 @@ static void fold_again(struct sim *sim, const struct order *order, struct ds_sto
     meta = (struct ds_shard_meta){.station = meta.station, .epoch = 1};
     SIM_MUST(sim, ds_store_begin(store, true, &txn));
     SIM_MUST(sim, ds_meta_store(txn, &meta));
+    struct ds_desk *desk = ds_desk_begin(sim->scratch, txn);
     for (size_t i = 0; i < order->count; i++) {
-        struct ds_arena arena;
         struct ds_detail detail = {{0}};
-        ds_arena_init(&arena, sim->scratch, DS_ENGINE_SCRATCH_SIZE);
-        enum ds_err err = ds_engine_fold(txn, &meta, look_entry(sim, from, order->item[i].origin),
-                                         &arena, &folded, &detail);
+        enum ds_err err = ds_engine_fold(desk, &meta, look_entry(sim, from, order->item[i].origin),
+                                         &folded, &detail);
         if (err != DS_OK || folded.error != DS_OK || folded.duplicate) {
             sim_fail(sim, "order_free", "entry %llu does not fold at %zu: %s %s %s",
                      (unsigned long long)order->item[i].origin, i + 1, ds_err_name(err),
