@@ -134,6 +134,15 @@ static enum ds_err open_folder(struct ds_handheld *h, const struct ds_handheld_o
         ds_detail_set(detail, options->dir, ": cannot be made", NULL);
         return DS_ERR_IO;
     }
+    /* Its name, too, outlives a power cut, whoever made it: the store syncs what is below only. Who
+     * may not even look at the folder above did not make this one. */
+    ds_builder_init(&builder, path, sizeof(path));
+    ds_put_text(&builder, options->dir);
+    ds_put_text(&builder, "/..");
+    if (ds_builder_text(&builder)[0] == '\0' || (!ds_ports_sync_folder(path) && errno != EACCES)) {
+        ds_detail_set(detail, options->dir, ": the folder above cannot be synced", NULL);
+        return DS_ERR_IO;
+    }
     ds_builder_init(&builder, path, sizeof(path));
     ds_put_text(&builder, options->dir);
     ds_put_text(&builder, "/lock");

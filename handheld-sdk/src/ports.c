@@ -118,14 +118,16 @@ static enum ds_err read_secret(const char *path, struct ds_secret *secret)
     return got == (ssize_t)sizeof(secret->byte) ? DS_OK : DS_ERR_INTEGRITY;
 }
 
-static bool sync_folder(const char *dir)
+bool ds_ports_sync_folder(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return false;
     }
     bool synced = fsync(fd) == 0;
+    int error = errno;
     (void)close(fd);
+    errno = error;
     return synced;
 }
 
@@ -143,7 +145,7 @@ static enum ds_err make_secret(const char *dir, const char *path, const struct d
     bool written = write(fd, secret->byte, sizeof(secret->byte)) == (ssize_t)sizeof(secret->byte) &&
                    fsync(fd) == 0;
     written = close(fd) == 0 && written;
-    return written && rename(aside, path) == 0 && sync_folder(dir) ? DS_OK : DS_ERR_IO;
+    return written && rename(aside, path) == 0 && ds_ports_sync_folder(dir) ? DS_OK : DS_ERR_IO;
 }
 
 enum ds_err ds_ports_hardware(const struct ds_handheld_options *options,

@@ -29,5 +29,7 @@ void ds_ports_random(const struct ds_ports *ports, void *out, size_t size);
 DS_NODISCARD enum ds_err ds_ports_hardware(const struct ds_handheld_options *options,
                                            const struct ds_ports *ports, struct ds_secret *secret,
                                            struct ds_detail *detail);
+/* Make the names in a folder durable. False: errno says why not. */
+bool ds_ports_sync_folder(const char *dir);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "tests/crash/crash_writer.h"
 #include "tests/crash/io_log.h"
+#include "tests/support/recorded.h"
 #include "tests/support/scratch.h"
 
 #include <fcntl.h>
@@ -45,41 +46,9 @@ static inline bool crash_child_main(int argc, char **argv)
     return true;
 }
 
-struct crash_settings {
-    const char *log;   /* NULL: no log. */
-    const char *fail;  /* NULL: nothing fails. */
-    const char *avail; /* NULL: plenty. */
-};
-
-static inline void crash_child_exec(const char *root, uint32_t commits, const char *report,
-                                    const struct crash_settings *settings)
-{
-    char library[512];
-    char count[16];
-    const char *folder = getenv("DS_LIB");
-    (void)snprintf(count, sizeof count, "%u", commits);
-    if (folder == NULL) {
-        _exit(7);
-    }
-    (void)snprintf(library, sizeof library, "%s/io_preload.so", folder);
-    (void)setenv("LD_PRELOAD", library, 1);
-    (void)setenv("DS_IO_ROOT", root, 1);
-    if (settings->log != NULL) {
-        (void)setenv("DS_IO_LOG", settings->log, 1);
-    }
-    if (settings->fail != NULL) {
-        (void)setenv("DS_IO_FAIL", settings->fail, 1);
-    }
-    if (settings->avail != NULL) {
-        (void)setenv("DS_IO_AVAIL", settings->avail, 1);
-    }
-    (void)execl("/proc/self/exe", "writer", "--writer", root, count, report, (char *)NULL);
-    _exit(6);
-}
-
 /* Run the writer in ROOT to its end and read its report; zeros when it is killed. */
 static inline struct crash_report crash_child_run(const struct scratch *root, uint32_t commits,
-                                                  const struct crash_settings *settings)
+                                                  const struct recorded *settings)
 {
     struct crash_report report = {0};
     struct scratch outside;
@@ -87,16 +56,15 @@ static inline struct crash_report crash_child_run(const struct scratch *root, ui
     int status = 0;
     scratch_make_fast(&outside);
     scratch_join(&outside, "report", path);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        crash_die_of_signals();
-        crash_child_exec(root->path, commits, path, settings);
-    }
+    char count[16];
+    (void)snprintf(count, sizeof count, "%u", commits);
+    struct recorded here = *settings;
+    here.root = root->path;
+    pid_t child = recorded_start(
+        &here, (const char *[]){"/proc/self/exe", "--writer", root->path, count, path, NULL});
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) != IO_KILLED) {
-        /* 7: DS_LIB does not name the folder of io_preload.so. */
         assert_int_equal(WEXITSTATUS(status), 0);
         int in = open(path, O_RDONLY);
         assert_true(in >= 0);

@@ -36,7 +36,7 @@ static bool one_failure(const struct scratch *root, const char *call, unsigned n
     scratch_empty(root);
     scratch_join(root, "store", dir);
     (void)snprintf(fail, sizeof fail, "%s:%u:%d", call, nth, error);
-    struct crash_settings settings = {.fail = fail};
+    struct recorded settings = {.fail = fail};
     struct crash_report report = crash_child_run(root, COMMITS, &settings);
     if (report.open != DS_OK) {
         /* Birth failed: there is no store, or a whole one. */
@@ -102,7 +102,7 @@ static void case_f12__below_the_disk_reserve_writing_is_refused_before_it_begins
     char dir[SCRATCH_PATH_SIZE];
     scratch_join(*state, "store", dir);
     for (uint32_t row = 0; row < DS_COUNT(rows); row++) {
-        struct crash_settings settings = {.avail = rows[row].avail};
+        struct recorded settings = {.avail = rows[row].avail};
         struct crash_report report = crash_child_run(*state, COMMITS, &settings);
         assert_int_equal(report.open, DS_OK);
         assert_int_equal(report.commit, rows[row].commit);

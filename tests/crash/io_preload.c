@@ -8,13 +8,14 @@
  *                     synchronous), meta (those that are) or sync (fsync, fdatasync)
  * DS_IO_AVAIL=BYTES   what fstatvfs says is free
  *
- * Written for one thread at work. System calls are made directly, so that nothing here calls what
- * it replaces. */
+ * One call at a time is made and recorded, so that the log's order is the world's. System calls are
+ * made directly, so that nothing here calls what it replaces. */
 #define _GNU_SOURCE
 #include "tests/crash/io_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ static struct {
     unsigned long nth; /* 0: none fails. */
     int error;
 } io;
+
+static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
 
 static void start(void)
 {
@@ -114,19 +117,7 @@ static const char *path_at(int dir, const char *name, char room[static PATH_SIZE
 
 /* ---- The log -------------------------------------------------------------------------------- */
 
-static void append(const void *bytes, size_t size)
-{
-    const uint8_t *at = bytes;
-    while (size > 0) {
-        long done = syscall(SYS_write, io.log, at, size);
-        if (done <= 0) {
-            abort();
-        }
-        at += done;
-        size -= (size_t)done;
-    }
-}
-
+/* In one append, so that other processes may add theirs (a client what it was told). */
 static void record(struct io_head head, const char *path, const char *second, const void *data)
 {
     if (io.log < 0 || path == NULL) {
@@ -135,10 +126,14 @@ static void record(struct io_head head, const char *path, const char *second, co
     int kept = errno;
     head.path_size = (uint16_t)strlen(path);
     head.second_size = (uint16_t)(second != NULL ? strlen(second) : 0);
-    append(&head, sizeof head);
-    append(path, head.path_size);
-    append(second, head.second_size);
-    append(data, head.data_size);
+    const struct iovec parts[] = {{&head, sizeof head},
+                                  {(void *)path, head.path_size},
+                                  {(void *)second, head.second_size},
+                                  {(void *)data, head.data_size}};
+    size_t size = sizeof head + head.path_size + head.second_size + head.data_size;
+    if (syscall(SYS_writev, io.log, parts, sizeof parts / sizeof parts[0]) != (long)size) {
+        abort();
+    }
     errno = kept;
 }
 
@@ -150,7 +145,7 @@ static bool is_synchronous(int fd)
 }
 
 /* at < 0: at the file's own offset. */
-static ssize_t write_recorded(int fd, const void *bytes, size_t size, off_t at)
+static ssize_t write_locked(int fd, const void *bytes, size_t size, off_t at)
 {
     char room[PATH_SIZE];
     start();
@@ -180,6 +175,14 @@ static ssize_t write_recorded(int fd, const void *bytes, size_t size, off_t at)
     if (failing && io.error < 0) {
         _exit(IO_KILLED);
     }
+    return done;
+}
+
+static ssize_t write_recorded(int fd, const void *bytes, size_t size, off_t at)
+{
+    pthread_mutex_lock(&one_call);
+    ssize_t done = write_locked(fd, bytes, size, at);
+    pthread_mutex_unlock(&one_call);
     return done;
 }
 
@@ -223,7 +226,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     return done;
 }
 
-static int truncate_recorded(int fd, off_t size)
+static int truncate_locked(int fd, off_t size)
 {
     char room[PATH_SIZE];
     start();
@@ -232,6 +235,14 @@ static int truncate_recorded(int fd, off_t size)
         struct io_head head = {.kind = IO_TRUNCATE, .offset = (uint64_t)size};
         record(head, path_of_fd(fd, room), NULL, NULL);
     }
+    return rc;
+}
+
+static int truncate_recorded(int fd, off_t size)
+{
+    pthread_mutex_lock(&one_call);
+    int rc = truncate_locked(fd, size);
+    pthread_mutex_unlock(&one_call);
     return rc;
 }
 
@@ -247,7 +258,7 @@ int ftruncate64(int fd, off64_t size)
 
 /* ---- Syncing -------------------------------------------------------------------------------- */
 
-static int sync_recorded(int fd, long call)
+static int sync_locked(int fd, long call)
 {
     char room[PATH_SIZE];
     struct stat status;
@@ -271,6 +282,14 @@ static int sync_recorded(int fd, long call)
     return rc;
 }
 
+static int sync_recorded(int fd, long call)
+{
+    pthread_mutex_lock(&one_call);
+    int rc = sync_locked(fd, call);
+    pthread_mutex_unlock(&one_call);
+    return rc;
+}
+
 int fsync(int fd)
 {
     return sync_recorded(fd, SYS_fsync);
@@ -283,7 +302,7 @@ int fdatasync(int fd)
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
-static int open_recorded(int dir, const char *name, int flags, mode_t mode)
+static int open_locked(int dir, const char *name, int flags, mode_t mode)
 {
     char room[PATH_SIZE];
     start();
@@ -293,6 +312,14 @@ static int open_recorded(int dir, const char *name, int flags, mode_t mode)
     if (fd >= 0 && makes) {
         record((struct io_head){.kind = IO_CREATE}, path_of_fd(fd, room), NULL, NULL);
     }
+    return fd;
+}
+
+static int open_recorded(int dir, const char *name, int flags, mode_t mode)
+{
+    pthread_mutex_lock(&one_call);
+    int fd = open_locked(dir, name, flags, mode);
+    pthread_mutex_unlock(&one_call);
     return fd;
 }
 
@@ -335,7 +362,7 @@ int openat(int dir, const char *name, int flags, ...)
     return open_recorded(dir, name, flags, mode);
 }
 
-int mkdir(const char *name, mode_t mode)
+static int mkdir_locked(const char *name, mode_t mode)
 {
     char room[PATH_SIZE] = "";
     start();
@@ -346,7 +373,26 @@ int mkdir(const char *name, mode_t mode)
     return rc;
 }
 
-int renameat(int from_dir, const char *from, int to_dir, const char *to)
+int mkdir(const char *name, mode_t mode)
+{
+    pthread_mutex_lock(&one_call);
+    int rc = mkdir_locked(name, mode);
+    pthread_mutex_unlock(&one_call);
+    return rc;
+}
+
+/* The C library's own makes its folder past our mkdir(). */
+char *mkdtemp(char *template)
+{
+    static unsigned made;
+    size_t size = strlen(template);
+    char tail[16];
+    (void)snprintf(tail, sizeof tail, "%06u", ((unsigned)getpid() * 37 + made++) % 1000000);
+    memcpy(template + size - 6, tail, 6);
+    return mkdir(template, 0700) == 0 ? template : NULL;
+}
+
+static int renameat_locked(int from_dir, const char *from, int to_dir, const char *to)
 {
     char from_room[PATH_SIZE] = "";
     char to_room[PATH_SIZE] = "";
@@ -360,12 +406,20 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
     return rc;
 }
 
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    pthread_mutex_lock(&one_call);
+    int rc = renameat_locked(from_dir, from, to_dir, to);
+    pthread_mutex_unlock(&one_call);
+    return rc;
+}
+
 int rename(const char *from, const char *to)
 {
     return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
-int unlinkat(int dir, const char *name, int flags)
+static int unlinkat_locked(int dir, const char *name, int flags)
 {
     char room[PATH_SIZE] = "";
     start();
@@ -374,6 +428,14 @@ int unlinkat(int dir, const char *name, int flags)
     if (rc == 0) {
         record((struct io_head){.kind = IO_UNLINK}, path, NULL, NULL);
     }
+    return rc;
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    pthread_mutex_lock(&one_call);
+    int rc = unlinkat_locked(dir, name, flags);
+    pthread_mutex_unlock(&one_call);
     return rc;
 }
 
