@@ -68,6 +68,8 @@ DS_NODISCARD enum ds_err ds_store_memory_clone(struct ds_store *from, struct ds_
 /* Make the nth commit from now fail with err (fault injection; 0 switches it off). after: the
  * commit happens, but its answer is lost: the caller sees err, the data is there. */
 void ds_store_memory_fail_commit(struct ds_store *store, unsigned nth, enum ds_err err, bool after);
+/* The same for the nth put or delete. True: what was armed before has not happened yet. */
+bool ds_store_memory_fail_write(struct ds_store *store, unsigned nth, enum ds_err err);
 
 struct ds_store_lmdb_options {
     uint64_t map_bytes;   /* 0: 1 TiB on 64 bit, 256 MiB on 32 bit. */

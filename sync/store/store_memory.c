@@ -50,6 +50,8 @@ struct memory_store {
     unsigned fail_nth; /* 0: off. */
     enum ds_err fail_err;
     bool fail_after;
+    unsigned fail_write_nth;
+    enum ds_err fail_write_err;
 };
 
 static struct memory_store *store_of(struct ds_txn *txn)
@@ -260,6 +262,13 @@ static enum ds_err memory_get(struct ds_txn *txn, uint8_t table, struct ds_slice
     return DS_OK;
 }
 
+/* DS_OK, or what an armed fault wants this put or delete to say. */
+static enum ds_err memory_fault(struct memory_store *store)
+{
+    bool now = store->fail_write_nth > 0 && --store->fail_write_nth == 0;
+    return now ? store->fail_write_err : DS_OK;
+}
+
 static bool memory_has_room(const struct memory_store *store, uint64_t freed, uint64_t needed)
 {
     return store->bytes_max == 0 || store->bytes_used - freed + needed <= store->bytes_max;
@@ -295,6 +304,7 @@ static enum ds_err memory_reserve(struct ds_txn *txn, uint8_t table, struct ds_s
 {
     struct memory_store *store = store_of(txn);
     struct node **links[HEIGHT_MAX];
+    DS_TRY(memory_fault(store));
     (void)list_find(&store->table[table], key, links);
     struct node *node = list_at((struct node *const *const *)links, key);
     if (node != NULL) {
@@ -329,6 +339,7 @@ static enum ds_err memory_del(struct ds_txn *txn, uint8_t table, struct ds_slice
     struct memory_store *store = store_of(txn);
     struct list *list = &store->table[table];
     struct node **links[HEIGHT_MAX];
+    DS_TRY(memory_fault(store));
     (void)list_find(list, key, links);
     struct node *node = list_at((struct node *const *const *)links, key);
     if (node == NULL) {
@@ -466,4 +477,15 @@ void ds_store_memory_fail_commit(struct ds_store *store, unsigned nth, enum ds_e
     memory->fail_nth = nth;
     memory->fail_err = err;
     memory->fail_after = after;
+}
+
+bool ds_store_memory_fail_write(struct ds_store *store, unsigned nth, enum ds_err err)
+{
+    DS_ASSERT(store->ops == &memory_ops);
+    DS_ASSERT(nth == 0 || err != DS_OK);
+    struct memory_store *memory = (struct memory_store *)(void *)store;
+    bool waits = memory->fail_write_nth > 0;
+    memory->fail_write_nth = nth;
+    memory->fail_write_err = err;
+    return waits;
 }

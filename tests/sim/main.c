@@ -1,7 +1,8 @@
 /* sim: run seeds, one in twenty of them twice, and say which invariant fails and how to see it
  * again.
  *
- * usage: sim --seed N | --seeds A..B [--trace] [--lmdb-percent P] [--mutant NAME] */
+ * usage: sim --seed N | --seeds A..B [--trace] [--lmdb-percent P] [--mutant NAME]
+ *            [--journal FILE] */
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
@@ -83,13 +84,13 @@ void sim_expect_crash(uint64_t seed)
 struct arguments {
     uint64_t first;
     uint64_t last;
-    unsigned lmdb_percent;
-    bool print;
+    struct sim_options options;
 };
 
 static int usage(void)
 {
-    fputs("usage: sim --seed N | --seeds A..B [--trace] [--lmdb-percent P] [--mutant NAME]\n",
+    fputs("usage: sim --seed N | --seeds A..B [--trace] [--lmdb-percent P] [--mutant NAME] "
+          "[--journal FILE]\n",
           stderr);
     return 2;
 }
@@ -123,7 +124,7 @@ static bool parse(int count, char **words, struct arguments *arguments)
     for (int i = 1; i < count; i++) {
         const char *value = i + 1 < count ? words[i + 1] : NULL;
         if (strcmp(words[i], "--trace") == 0) {
-            arguments->print = true;
+            arguments->options.print = true;
             continue;
         }
         if (value == NULL) {
@@ -135,7 +136,9 @@ static bool parse(int count, char **words, struct arguments *arguments)
                 return false;
             }
         } else if (strcmp(words[i - 1], "--lmdb-percent") == 0) {
-            arguments->lmdb_percent = (unsigned)strtoul(value, NULL, 10);
+            arguments->options.lmdb_percent = (unsigned)strtoul(value, NULL, 10);
+        } else if (strcmp(words[i - 1], "--journal") == 0) {
+            arguments->options.journal = value;
         } else if (strcmp(words[i - 1], "--mutant") != 0 || !choose_mutant(value)) {
             return false;
         }
@@ -163,12 +166,13 @@ static void print_summary(const struct arguments *arguments, const struct sim_to
 static bool run_seed(const struct arguments *arguments, uint64_t seed, struct sim_totals *totals,
                      uint64_t *runs)
 {
-    uint64_t once = sim_run(seed, arguments->lmdb_percent, arguments->print, totals);
+    struct sim_options silent = {.lmdb_percent = arguments->options.lmdb_percent};
+    uint64_t once = sim_run(seed, &arguments->options, totals);
     ++*runs;
     if (seed % TWICE_EVERY != 0 && arguments->first != arguments->last) {
         return true;
     }
-    uint64_t again = sim_run(seed, arguments->lmdb_percent, false, totals);
+    uint64_t again = sim_run(seed, &silent, totals);
     ++*runs;
     if (once != again) {
         fprintf(stderr,
@@ -181,7 +185,7 @@ static bool run_seed(const struct arguments *arguments, uint64_t seed, struct si
 
 int main(int count, char **words)
 {
-    struct arguments arguments = {.lmdb_percent = LMDB_PERCENT};
+    struct arguments arguments = {.options = {.lmdb_percent = LMDB_PERCENT}};
     struct sim_totals totals = {0};
     uint64_t runs = 0;
     if (!parse(count, words, &arguments)) {

@@ -1,7 +1,9 @@
 /* One seed: founding, faults, healing, and every invariant by its name. */
-#include "tests/sim/sim.h"
+#include "tests/sim/look.h"
+#include "tests/support/journal_file.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { SCRATCH_SIZE = 8 << 20, ROUNDS_MAX = 24 };
 
@@ -156,7 +158,7 @@ static void check_all(struct sim *sim)
     }
 }
 
-static struct sim *make(uint64_t seed, unsigned lmdb_percent, bool print)
+static struct sim *make(uint64_t seed, const struct sim_options *options)
 {
     struct sim *sim = calloc(1, sizeof *sim);
     DS_ASSERT(sim != NULL);
@@ -164,7 +166,7 @@ static struct sim *make(uint64_t seed, unsigned lmdb_percent, bool print)
     sim->choose.state = seed;
     sim->entropy.state = seed ^ UINT64_C(0x5eed5eed5eed5eed);
     sim->now_ms = SIM_START_MS;
-    sim->lmdb_percent = lmdb_percent;
+    sim->lmdb_percent = options->lmdb_percent;
     sim->serve_memory = malloc(DS_SERVE_ARENA_SIZE);
     sim->answer_memory = malloc(DS_ENVELOPE_SIZE_MAX);
     sim->request_memory = malloc(DS_HANDHELD_REQUEST_MAX);
@@ -172,7 +174,7 @@ static struct sim *make(uint64_t seed, unsigned lmdb_percent, bool print)
     DS_ASSERT(sim->serve_memory != NULL && sim->answer_memory != NULL &&
               sim->request_memory != NULL && sim->scratch != NULL);
     sim_expect_crash(sim->seed);
-    trace_start(&sim->trace, print);
+    trace_start(&sim->trace, options->print);
     model_start(&sim->model);
     SIM_MUST(sim, ds_envelope_codec_init(&sim->codec));
     return sim;
@@ -200,6 +202,25 @@ static void destroy(struct sim *sim)
     free(sim);
 }
 
+static void write_journal(struct sim *sim, const char *path)
+{
+    struct ds_builder out;
+    struct ds_slice bytes = {NULL, 0};
+    ds_builder_init(&out, sim->scratch, SCRATCH_SIZE);
+    journal_file_begin(&out, &sim->station);
+    struct ds_txn *txn = server_begin(sim);
+    for (uint64_t position = 1; position <= sim->shard.meta.size; position++) {
+        journal_file_entry(&out, look_entry(sim, txn, position));
+    }
+    ds_txn_abort(txn);
+    SIM_MUST(sim, ds_builder_end(&out, &bytes));
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes.data, 1, bytes.size, file) != bytes.size ||
+        fclose(file) != 0) {
+        sim_fail(sim, "always_progress", "cannot write %s", path);
+    }
+}
+
 /* Everybody begins the day with a full replica. */
 static void first_replicas(struct sim *sim)
 {
@@ -214,9 +235,9 @@ static void first_replicas(struct sim *sim)
     sim->healed = false;
 }
 
-uint64_t sim_run(uint64_t seed, unsigned lmdb_percent, bool print, struct sim_totals *totals)
+uint64_t sim_run(uint64_t seed, const struct sim_options *options, struct sim_totals *totals)
 {
-    struct sim *sim = make(seed, lmdb_percent, print);
+    struct sim *sim = make(seed, options);
     profile_draw(sim);
     server_create(sim);
     office_found(sim);
@@ -232,6 +253,9 @@ uint64_t sim_run(uint64_t seed, unsigned lmdb_percent, bool print, struct sim_to
     }
     heal(sim);
     check_all(sim);
+    if (options->journal != NULL) {
+        write_journal(sim, options->journal);
+    }
     uint64_t hash = sim->trace.hash;
     totals->ops += sim->model.count;
     totals->exchanges += sim->exchanges;

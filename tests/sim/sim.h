@@ -167,7 +167,12 @@ struct sim_totals {
     uint64_t hands;
     uint64_t simulated_ms;
 };
-uint64_t sim_run(uint64_t seed, unsigned lmdb_percent, bool print, struct sim_totals *totals);
+struct sim_options {
+    unsigned lmdb_percent;
+    bool print;          /* The trace. */
+    const char *journal; /* NULL, or where the journal goes (tests/support/journal_file.h). */
+};
+uint64_t sim_run(uint64_t seed, const struct sim_options *options, struct sim_totals *totals);
 
 /* ---- profile.c ---- */
 void profile_draw(struct sim *sim);
