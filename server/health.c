@@ -245,7 +245,7 @@ void ds_healths_close(struct ds_healths *healths)
 }
 
 void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int64_t now_ms,
-                     const struct ds_health *told)
+                     const struct ds_health *told, uint64_t taken)
 {
     if (ds_id_is_none(device)) {
         return;
@@ -257,8 +257,8 @@ void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int
         struct ds_device_health *health = &entry->health;
 
         health->contact_ms = now_ms;
-        health->unsent = told->unsent;
-        health->oldest_unsent_ms = told->oldest_unsent_ms;
+        health->unsent = told->unsent > taken ? told->unsent - taken : 0;
+        health->oldest_unsent_ms = health->unsent > 0 ? told->oldest_unsent_ms : 0;
         health->skew_ms = told->wall_ms - now_ms;
         health->battery_percent =
             told->battery_percent <= 100 ? (uint32_t)told->battery_percent : 0;

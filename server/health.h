@@ -30,9 +30,10 @@ struct ds_healths; /* Thread-safe. */
 /* Reads what was kept. site is borrowed. */
 DS_NODISCARD enum ds_err ds_healths_open(struct ds_site *site, struct ds_healths **healths);
 void ds_healths_close(struct ds_healths *healths);
-/* Note an exchange. Beyond DS_HEALTH_DEVICES_MAX devices nothing is noted. */
+/* Note an exchange: what the device told when it asked, less the taken ops that this very exchange
+ * acknowledged. Beyond DS_HEALTH_DEVICES_MAX devices nothing is noted. */
 void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int64_t now_ms,
-                     const struct ds_health *told);
+                     const struct ds_health *told, uint64_t taken);
 /* DS_ERR_NOT_FOUND if the device never came. */
 DS_NODISCARD enum ds_err ds_healths_get(struct ds_healths *healths, const struct ds_id *device,
                                         struct ds_device_health *health);

@@ -223,6 +223,10 @@ static enum ds_err decide(struct ds_call *call, const struct ds_id *slot)
     if (ds_call_member_int(call, "consumption_l", &number)) {
         DS_SET(&decision, decision, consumption_l, number);
     }
+    if (action == DS_ACTION_correct && !DS_HAS(&decision, decision, index) &&
+        !DS_HAS(&decision, decision, consumption_l)) {
+        return ds_call_wrong(call, DS_ERR_SCHEMA, "index: a correction needs an index or a volume");
+    }
     if (ds_call_member_id(call, "assignee", &assignee)) {
         DS_SET(&decision, decision, assignee, assignee);
     }

@@ -54,6 +54,22 @@ static enum ds_err take_keys(struct ds_shard *shard, void *context)
     return ds_serve_take_keys(context);
 }
 
+/* Ops of the sender's own batches that this exchange put under a receipt, known ones included. */
+static uint64_t taken_ops(const struct ds_serve *serve)
+{
+    uint64_t taken = 0;
+
+    for (size_t i = 0; i < serve->request.batch_count && i < serve->submission_count; i++) {
+        struct ds_batch batch;
+
+        if (serve->errors[i] == DS_OK && serve->submissions[i].folded.error == DS_OK &&
+            ds_batch_parse_trusted(serve->submissions[i].batch, &batch) == DS_OK) {
+            taken += batch.count;
+        }
+    }
+    return taken;
+}
+
 static void count_exchange(struct ds_call *call, const struct ds_serve *serve)
 {
     struct ds_metrics *metrics = call->office->metrics;
@@ -114,7 +130,8 @@ static enum ds_err exchange(struct ds_call *call, struct ds_envelope_codec *code
     }
     DS_TRY(ds_writer_commit(office->writer, serve->to_commit, serve->to_commit_count));
     DS_TRY(ds_serve_answer(serve, codec, call->out, &call->detail));
-    ds_healths_note(office->healths, &serve->device, ds_call_now_ms(call), &serve->request.health);
+    ds_healths_note(office->healths, &serve->device, ds_call_now_ms(call), &serve->request.health,
+                    taken_ops(serve));
     count_exchange(call, serve);
     log_exchange(call, serve);
     return DS_OK;

@@ -286,7 +286,7 @@ struct ds_handheld_photo { /* bytes: kept in the vault with the op; or only the 
 };
 struct ds_handheld_reading {
     struct ds_handheld_id meter;
-    int32_t period; /* 0: the open period of the meter's book. */
+    int32_t period; /* 0: the earliest open period of the meter's book. */
     bool has_index; /* false where the condition forbids it (no access, not seen). */
     int64_t index;
     int64_t instant_ms; /* 0: now. */
@@ -410,7 +410,7 @@ struct ds_handheld_progress {
 struct ds_handheld_book {
     struct ds_handheld_id id;
     const char *number, *name;
-    int32_t period; /* Open (else the latest); 0: none. */
+    int32_t period; /* The earliest open one (else the latest); 0: none. */
     int period_state;
     int64_t due_day; /* 0: none. */
     bool mine;       /* Assigned to this device's worker. */

@@ -71,10 +71,10 @@ enum ds_err ds_book_period_of(struct ds_handheld *h, struct ds_txn *txn, const s
         size_t mark = ds_arena_mark(&h->arena);
         DS_TRY(ds_replica_record(h, txn, DS_REC_period, &id, &period));
         ds_arena_rewind(&h->arena, mark);
-        bool open = period.state == DS_PERIOD_open;
-        if (out->period == 0 || open || out->state != DS_PERIOD_open) {
-            *out = (struct ds_book_period){(int32_t)period.period, (int32_t)period.state,
-                                           DS_GET(&period, period, due_day, 0)};
+        *out = (struct ds_book_period){(int32_t)period.period, (int32_t)period.state,
+                                       DS_GET(&period, period, due_day, 0)};
+        if (period.state == DS_PERIOD_open) {
+            return DS_OK; /* The earliest: one that was opened too soon hides no work. */
         }
     }
 }

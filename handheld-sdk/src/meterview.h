@@ -45,6 +45,7 @@ struct ds_book_period {
     int32_t state;
     int64_t due_day;
 };
+/* The earliest open period of a book, else its latest; zeros if it has none. */
 DS_NODISCARD enum ds_err ds_book_period_of(struct ds_handheld *h, struct ds_txn *txn,
                                            const struct ds_id *book, struct ds_book_period *out);
 

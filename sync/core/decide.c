@@ -2,6 +2,9 @@
  *
  * CASE slot, the candidates are those that the supervisor saw ... RESULT the slot is decided
  * CASE slot, there are new ones since ......................... RESULT nothing, told "new evidence"
+ * CASE slot, an index that its dial cannot show ................ RESULT nothing, told so: without a
+ *                                                                  volume it would leave the queue
+ *                                                                  and never be billed
  * CASE item already resolved .................................... RESULT nothing, told so
  * CASE proposal accepted ...................................... RESULT written as the owner's value
  * CASE conflict, keep theirs .................................... RESULT theirs stands
@@ -97,11 +100,18 @@ static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *d
         if (!DS_HAS(decision, decision, index) && !DS_HAS(decision, decision, consumption_l)) {
             return refuse(told, "decision.index: a correction needs an index or a volume");
         }
+        if (DS_HAS(decision, decision, index) && !ds_slot_shows(slot, decision->index)) {
+            return refuse(told, "decision.index: the dial cannot show it, it has fewer digits");
+        }
         return ds_slot_decide(fold, slot, decision);
     case DS_ACTION_approve:
     case DS_ACTION_dismiss:
         if (slot->count == 0) {
             return refuse(told, "there is no reading to decide over");
+        }
+        if (slot->result.has_index && !ds_slot_shows(slot, slot->result.index)) {
+            return refuse(told,
+                          "the dial cannot show what was read: correct it or order a re-read");
         }
         return ds_slot_decide(fold, slot, decision);
     default:

@@ -261,6 +261,18 @@ static uint8_t state_of(const struct ds_slot_work *work)
     return work->findings.severity == DS_SEVERITY_hold ? DS_SLOT_held : DS_SLOT_read;
 }
 
+/* When it was read: what the handheld's clock claimed, as far as the evidence lets it stand. A
+ * clock at 1970 dates no bill; the reading keeps its claim. */
+static int64_t instant_of(const struct ds_candidate *chosen)
+{
+    int64_t instant = chosen->instant_ms;
+    if (chosen->has_interval && chosen->earliest_ms <= chosen->latest_ms) {
+        instant = instant < chosen->earliest_ms ? chosen->earliest_ms : instant;
+        instant = instant > chosen->latest_ms ? chosen->latest_ms : instant;
+    }
+    return instant;
+}
+
 static void result_of(struct ds_slot_work *work)
 {
     struct ds_slot_full *slot = work->slot;
@@ -276,7 +288,7 @@ static void result_of(struct ds_slot_work *work)
     r->chosen = chosen->op;
     r->read_by = chosen->worker;
     r->photo = chosen->photo;
-    r->instant_ms = chosen->instant_ms;
+    r->instant_ms = instant_of(chosen);
     r->method = (uint8_t)chosen->method;
     r->condition = (uint8_t)(chosen->condition == 0 ? DS_CONDITION_normal : chosen->condition);
     r->has_index = chosen->has_index;

@@ -95,6 +95,8 @@ DS_NODISCARD enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_
 /* A visit without entry, proven by slip or photo, stands behind an estimate of that period. */
 DS_NODISCARD enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter,
                                              uint32_t period);
+/* Can the dial that the slot ends on show this index? An unknown dial shows everything. */
+bool ds_slot_shows(const struct ds_slot_full *slot, int64_t index);
 /* Apply a decision that was found to bind to the slot's present candidates. */
 DS_NODISCARD enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
                                         const struct ds_decision *decision);

@@ -157,6 +157,18 @@ static enum ds_err dial_of_next(struct ds_fold *fold, struct ds_slot_full *slot)
     return err == DS_ERR_NOT_FOUND ? DS_OK : err;
 }
 
+bool ds_slot_shows(const struct ds_slot_full *slot, int64_t index)
+{
+    uint8_t digits = 0;
+    int64_t unit_l = 0;
+    int64_t end = 1;
+    dial_after(slot, &digits, &unit_l);
+    for (uint8_t i = 0; i < digits; i++) {
+        end *= 10;
+    }
+    return digits == 0 || index < end;
+}
+
 static enum ds_err remember_dial(struct ds_fold *fold, struct ds_slot_full *slot)
 {
     if (slot->start_digits == 0) {

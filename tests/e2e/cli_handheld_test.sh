@@ -70,11 +70,15 @@ a_rule__asks_the_number_again_blind_and_then_a_reason() {
     # The second entry says something else: that was a slip.
     exits 0 handheld read --meter 1001 --index 9999 --again 1060 --json
     equal index 1060 "$(printf '%s' "$out" | jq .index)"
+    equal agrees false "$(printf '%s' "$out" | jq .second_look_agrees)"
+    exits 0 handheld read --meter 1003 --index 9999 --again 1059
+    holds aloud "$out" 'differs: first 9999, now 1059; the second number counts'
+    holds recorded "$out" '^recorded 1059 as '
     # It says the same: then why.
     exits 1 handheld read --meter 1002 --index 9999 --again 9999 --json
     equal asks reason "$(printf '%s' "$out" | jq -r .asks)"
     exits 0 handheld read --meter 1002 --index 9999 --again 9999 --reason R02
-    equal recorded $((before + 2)) "$(handheld status --json | jq .recorded)"
+    equal recorded $((before + 3)) "$(handheld status --json | jq .recorded)"
     exits 0 handheld sync
     exits 0 "$doorstep" export s --kind reading --format csv
     holds 'first entry kept' "$out" ',9999,'
@@ -116,6 +120,9 @@ an_instant__of_its_own_is_taken_for_what_it_is() {
     holds instant "$out" '1970-01-02T08:00:00+08:00'
     exits 0 "$doorstep" export s --kind anomaly --format csv
     holds 'the rule B7' "$out" clock_untrusted
+    exits 0 "$doorstep" export s --kind slot --format jsonl
+    equal 'slots dated 1970' 0 "$(printf '%s\n' "$out" | jq -s '[.[] | select(.period == 202601 and
+        .instant_ms < 1000000000000 and .instant_ms != null)] | length')"
 }
 
 what_became_of_it__is_told() {

@@ -281,6 +281,61 @@ static void a_reversed_dial_is_held_until_decided_and_exported_once(void **state
     assert_int_equal(slot.revision, 2);
 }
 
+static void an_index_beyond_the_dial__is_never_decided_out_of_the_queue(void **state)
+{
+    (void)state;
+    struct ds_slot slot;
+    struct ds_id op;
+    history(0, 202512, 500);
+    (void)test_reading(&s, &reader, 0, 100000, TEST_PERIOD); /* Five digits. */
+    test_slot(&s, 0, TEST_PERIOD, &slot);
+    assert_int_equal(slot.state, DS_SLOT_held);
+    static const struct {
+        enum ds_action action;
+        int64_t index;
+    } refused[] = {{DS_ACTION_correct, 100000},
+                   {DS_ACTION_correct, 99999999},
+                   {DS_ACTION_approve, -1},
+                   {DS_ACTION_dismiss, -1}};
+    for (size_t i = 0; i < DS_COUNT(refused); i++) {
+        decide(0, refused[i].action, refused[i].index, &op);
+        assert_int_equal(test_verdict(&s, &op), DS_VERDICT_refused);
+        test_slot(&s, 0, TEST_PERIOD, &slot);
+        assert_int_equal(slot.state, DS_SLOT_held);
+        assert_true(slot.anomalies > 0);
+    }
+    decide(0, DS_ACTION_correct, 99999, &op);
+    assert_int_equal(test_verdict(&s, &op), 0);
+    test_slot(&s, 0, TEST_PERIOD, &slot);
+    assert_int_equal(slot.state, DS_SLOT_decided);
+    assert_int_equal(slot.consumption_l, 99499000);
+}
+
+static void a_clock_at_1970__dates_the_reading_and_not_the_bill(void **state)
+{
+    (void)state;
+    struct ds_slot slot;
+    struct ds_reading row;
+    int64_t now_ms = s.now_ms;
+    history(0, 202512, 500);
+    s.now_ms = 5000;
+    struct ds_reading reading;
+    make_reading(0, 520, &reading);
+    uint8_t bytes[2048];
+    struct ds_builder builder;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    struct ds_id op = ds_op_id(&reader.incarnation, DS_LANE_WORK, reader.next_seq);
+    struct ds_slice batch = test_batch(&s, &reader, DS_REC_reading, NULL, 0, &reading, &builder);
+    s.now_ms = now_ms;
+    assert_int_equal(test_commit(&s, batch).error, DS_OK);
+    test_load(&s, DS_REC_reading, &op, &row);
+    assert_int_equal(row.instant_ms, 5000);
+    test_slot(&s, 0, TEST_PERIOD, &slot);
+    assert_int_equal(slot.index, 520);
+    assert_true(slot.instant_ms > now_ms - INT64_C(401) * 86400000);
+    assert_true(slot.instant_ms <= now_ms);
+}
+
 static void a_decision_over_other_candidates_changes_nothing(void **state)
 {
     (void)state;
@@ -489,6 +544,8 @@ int main(void)
         CASE(a_book_is_reassigned_while_its_reader_is_offline__his_work_counts_flagged),
         CASE(a_field_that_billing_owns_becomes_a_proposal_and_may_be_accepted),
         CASE(a_reversed_dial_is_held_until_decided_and_exported_once),
+        CASE(an_index_beyond_the_dial__is_never_decided_out_of_the_queue),
+        CASE(a_clock_at_1970__dates_the_reading_and_not_the_bill),
         CASE(a_decision_over_other_candidates_changes_nothing),
         CASE(two_readings_of_one_period_are_both_kept_and_a_great_difference_is_held),
         CASE(a_period_that_closes_lets_billing_have_its_slots),

@@ -212,6 +212,29 @@ static struct shelf books(struct pair *pair)
     return shelf;
 }
 
+/* The next month was opened too early: the present one stays what is read. */
+static void books__show_the_earliest_open_period(void **state)
+{
+    struct pair *pair = *state;
+    struct ds_period row = {.presence = {0}};
+    struct ds_id id = ds_period_id(&pair->s.station, &pair->s.book, TEST_PERIOD + 1);
+    (void)pocket_read(&pair->p, 0, 50);
+    DS_SET(&row, period, book, pair->s.book);
+    DS_SET(&row, period, period, TEST_PERIOD + 1);
+    DS_SET(&row, period, state, DS_PERIOD_open);
+    test_write(&pair->s, &pair->s.import, DS_REC_period, &id, &row);
+    (void)pocket_sync(&pair->p);
+    assert_int_equal(books(pair).book.period, TEST_PERIOD);
+    assert_int_equal(books(pair).book.progress.read, 1);
+    id = ds_period_id(&pair->s.station, &pair->s.book, TEST_PERIOD);
+    memset(&row, 0, sizeof(row));
+    DS_SET(&row, period, state, DS_PERIOD_reading_closed);
+    test_write(&pair->s, &pair->s.import, DS_REC_period, &id, &row);
+    (void)pocket_sync(&pair->p);
+    assert_int_equal(books(pair).book.period, TEST_PERIOD + 1);
+    assert_int_equal(books(pair).book.progress.read, 0);
+}
+
 static void books__show_progress_with_pending_work(void **state)
 {
     struct pair *pair = *state;
@@ -383,6 +406,7 @@ int main(void)
         CASE(search__sees_an_edit_at_once_and_nothing_after_the_lock),
         CASE(meter_by_number__tells_makers_apart),
         CASE(books__show_progress_with_pending_work),
+        CASE(books__show_the_earliest_open_period),
         CASE(log__tells_each_op_from_pending_to_acknowledged),
         CASE(status__groups_the_digits_of_its_receipt),
         CASE(words__go_both_ways),

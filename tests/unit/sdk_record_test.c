@@ -91,9 +91,13 @@ static void bill_period(struct pair *pair, int32_t period, int64_t index)
         (void)test_reading(&pair->s, &device, i, index, period);
     }
     DS_SET(&row, period, book, pair->s.book);
+    DS_SET(&row, period, period, period);
+    DS_SET(&row, period, state, DS_PERIOD_reading_closed);
+    struct ds_id id = ds_period_id(&pair->s.station, &pair->s.book, (uint32_t)period);
+    test_write(&pair->s, &pair->s.import, DS_REC_period, &id, &row);
     DS_SET(&row, period, period, period + 1);
     DS_SET(&row, period, state, DS_PERIOD_open);
-    struct ds_id id = ds_period_id(&pair->s.station, &pair->s.book, (uint32_t)(period + 1));
+    id = ds_period_id(&pair->s.station, &pair->s.book, (uint32_t)(period + 1));
     test_write(&pair->s, &pair->s.import, DS_REC_period, &id, &row);
     pair->s.now_ms += INT64_C(30) * 86400000;
     pair->p.now_ms = pair->s.now_ms;

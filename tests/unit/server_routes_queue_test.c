@@ -147,7 +147,10 @@ static void decide__the_hash_the_reason_and_a_fitting_action_are_required(void *
     json_object_del(body, "reason");
     json_decref(desk_call(desk, DESK_ANNA, path, body, "", 422));
     json_decref(desk_call(desk, DESK_ANNA, path, decision("keep_mine", hash), "", 422));
-    json_decref(desk_call(desk, DESK_ANNA, path, decision("correct", hash), "", 409));
+    json_decref(desk_call(desk, DESK_ANNA, path, decision("correct", hash), "", 422));
+    body = decision("correct", hash);
+    json_object_set_new(body, "index", json_integer(99999999)); /* The dial has five digits. */
+    json_decref(desk_call(desk, DESK_ANNA, path, body, "", 409));
     json_decref(desk_call(desk, DESK_NED, path, decision("approve", hash), "", 403));
     json_decref(desk_call(desk, DESK_NOBODY, path, decision("approve", hash), "", 401));
 }

@@ -82,6 +82,25 @@ static void put_findings(struct ds_cli *cli, const struct recording *r)
     ds_cli_put(cli, "findings", array);
 }
 
+/* Two numbers of one dial are told apart aloud: whoever typed one wrong shall see which counts. */
+static void put_second_look(struct ds_cli *cli, const struct ds_handheld_reading *reading)
+{
+    if (!reading->has_blind_index) {
+        return;
+    }
+    bool same = reading->blind_index == reading->index;
+    ds_cli_put_number(cli, "first_index", reading->blind_index);
+    ds_cli_put(cli, "second_look_agrees", json_boolean(same));
+    if (same) {
+        ds_cli_print(cli, "the second look agrees: %" PRId64, reading->index);
+    } else {
+        ds_cli_print(cli,
+                     "the second look differs: first %" PRId64 ", now %" PRId64
+                     "; the second number counts",
+                     reading->blind_index, reading->index);
+    }
+}
+
 static enum ds_exit ask_again(struct ds_cli *cli, const char *what, const char *how)
 {
     struct ds_detail detail;
@@ -111,6 +130,7 @@ static enum ds_exit satisfy(struct ds_cli *cli, struct recording *r, bool *done)
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
+    put_second_look(cli, reading);
     put_findings(cli, r);
     int ask = asked(r);
     if (ask == DS_HANDHELD_ASK_BLIND && !reading->has_blind_index) {
@@ -153,7 +173,12 @@ static enum ds_exit read_meter(struct ds_cli *cli, struct recording *r)
     if (r->reading.has_index) {
         ds_cli_put_number(cli, "index", r->reading.index);
     }
-    ds_cli_print(cli, "recorded as %s; it is durable here and will be sent", text);
+    if (r->reading.has_index) {
+        ds_cli_print(cli, "recorded %" PRId64 " as %s; it is durable here and will be sent",
+                     r->reading.index, text);
+    } else {
+        ds_cli_print(cli, "recorded as %s; it is durable here and will be sent", text);
+    }
     return DS_EXIT_OK;
 }
 
