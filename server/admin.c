@@ -168,11 +168,14 @@ static enum ds_err collect_rows(struct ds_admin_call *call, struct ds_view *view
     json_t *rows = NULL;
     struct ds_slice text;
 
+    const bool health =
+        type == DS_REC_device && json_is_true(json_object_get(call->request, "health"));
+
     ds_put_text(view->out, "[");
     DS_TRY(next_row(view->txn, type, &id, &more));
     while (more && count < limit && view->out->used < ROWS_SIZE - 2 * (size_t)DS_OP_SIZE_MAX) {
         ds_put_text(view->out, count > 0 ? "," : "");
-        DS_TRY(ds_view_put_row(view, type, &id));
+        DS_TRY(health ? ds_view_put_device(view, &id) : ds_view_put_row(view, type, &id));
         count++;
         more = step_id(&id);
         if (more) {
@@ -286,7 +289,12 @@ static enum ds_err do_user_remove(struct ds_admin_call *call)
     const char *name = NULL;
 
     DS_TRY(ds_admin_need(call, "name", &name));
-    return ds_user_remove(call->office->users, name);
+    enum ds_err err = ds_user_remove(call->office->users, name);
+
+    if (err == DS_ERR_NOT_FOUND) {
+        ds_detail_set(&call->detail, "user ", name, ": there is no such user", (const char *)NULL);
+    }
+    return err;
 }
 
 static json_t *role_names(uint16_t roles)
@@ -359,6 +367,7 @@ static const struct {
     {"user_add", do_user_add},
     {"user_remove", do_user_remove},
     {"user_list", do_user_list},
+    {"role_end", ds_admin_role_end},
     {"backup", do_backup},
     {"epoch", ds_admin_epoch},
     {"erase", ds_admin_erase},

@@ -30,12 +30,14 @@
  *             each draft that was not plainly applied, ids: [id of each draft] in order. A draft
  *             that the schema refuses does not stop the others (error).
  * rows        type: NAME, after?: id, limit? -> rows: [{id, ...fields, personal in clear}], next?
- *             (all records of a type in id order; slot and reading too)
+ *             (all records of a type in id order; slot and reading too). type device with
+ *             health: true also has worker_number and what the device last told of itself.
  * code        worker, url?, pins?: [64 hex] -> text ("DS1:..."), expires_ms
  * user_add    name, password, worker?, worker_name?, roles?: [NAME] -> worker id. Makes the worker
  *             if there is none of that number (default: the user's name), grants the roles.
  * user_remove name
  * user_list   -> users: [{name, worker, active, roles}]
+ * role_end    user or worker, roles: [NAME] -> worker id. Ends roles held for the whole station.
  * backup      to: absolute path
  * epoch       user: NAME of an administrator -> epoch, kept_size. Declares a restore.
  * erase       user: NAME, keys: [id] . Destroys customer keys.

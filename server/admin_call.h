@@ -35,4 +35,7 @@ enum ds_err ds_admin_statement(struct ds_admin_call *call);
 enum ds_err ds_admin_deliver(struct ds_admin_call *call);
 enum ds_err ds_admin_bundle(struct ds_admin_call *call);
 
+/* admin_people.c */
+enum ds_err ds_admin_role_end(struct ds_admin_call *call);
+
 #endif

@@ -69,6 +69,8 @@ void ds_view_put_fields(struct ds_view *view, uint8_t type, const struct ds_id *
 /* {...} of a stored row; DS_ERR_NOT_FOUND, and then nothing was written. */
 DS_NODISCARD enum ds_err ds_view_put_row(struct ds_view *view, uint8_t type,
                                          const struct ds_id *id);
+/* {...} of a device, with its worker's number and what it last told of itself (health.h). */
+DS_NODISCARD enum ds_err ds_view_put_device(struct ds_view *view, const struct ds_id *id);
 /* "name": {...} if the id is one and the row is there. */
 DS_NODISCARD enum ds_err ds_view_put_member(struct ds_view *view, const char *name, uint8_t type,
                                             const struct ds_id *id, bool *first);

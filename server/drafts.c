@@ -3,6 +3,7 @@
 #include "schema/base/text.h"
 #include "schema/codec/record_json_jansson.h"
 #include "schema/codec/record_mp.h"
+#include "schema/rules/rule.h"
 #include "server/drafts_known.h"
 
 #include <stdlib.h>
@@ -149,6 +150,9 @@ static enum ds_err take_draft(struct drafting *drafting, size_t index)
     }
     if (err == DS_OK) {
         err = ds_validate(type, record, complete, NULL, &why);
+    }
+    if (err == DS_OK && type->number == DS_REC_rule_setting) {
+        err = ds_rule_setting_check((const void *)record, &why);
     }
     if (err == DS_OK && drafting->skip && type->nature == DS_ENTITY && !ds_id_is_none(id)) {
         err = ds_known_entity(&drafting->known, type, id, record, &drafting->arena, &left);

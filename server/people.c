@@ -151,8 +151,9 @@ static enum ds_err make_worker(struct ds_office *office, const char *number, con
     return write_one(office, &draft, detail);
 }
 
-static enum ds_err grant(struct ds_office *office, const struct ds_id *worker, int64_t role,
-                         struct ds_detail *detail)
+/* Write a worker's grant for the whole station; until_ms 0: without an end. */
+static enum ds_err write_grant(struct ds_office *office, const struct ds_id *worker, int64_t role,
+                               int64_t until_ms, struct ds_detail *detail)
 {
     const struct ds_id *station = &office->site->station;
     struct ds_role_grant row = {.presence = {0}};
@@ -164,7 +165,11 @@ static enum ds_err grant(struct ds_office *office, const struct ds_id *worker, i
     DS_SET(&row, role_grant, worker, *worker);
     DS_SET(&row, role_grant, role, role);
     DS_SET(&row, role_grant, subtree, *station);
-    ds_clear(&row.presence, DS_PLACE_role_grant_until_ms); /* A grant that had ended goes on. */
+    if (until_ms != 0) {
+        DS_SET(&row, role_grant, until_ms, until_ms);
+    } else {
+        ds_clear(&row.presence, DS_PLACE_role_grant_until_ms); /* One that had ended goes on. */
+    }
     ds_builder_init(&out, bytes, sizeof(bytes));
     DS_TRY(encode(DS_REC_role_grant, &row, &out, &draft.fields));
     return write_one(office, &draft, detail);
@@ -201,13 +206,52 @@ static enum ds_err announce(struct ds_office *office, const char *name, const st
     return ds_writer_run(office->writer, introduce, &who);
 }
 
+/* The roles that a worker holds now. */
+static enum ds_err roles_now(struct ds_office *office, const struct ds_id *worker, uint16_t *roles)
+{
+    struct ds_txn *txn = NULL;
+    uint16_t in_teams = 0;
+
+    DS_TRY(ds_store_begin(office->site->store, false, &txn));
+    enum ds_err err =
+        ds_roles_of(txn, &office->site->station, worker,
+                    office->site->clock.now_ms(office->site->clock.context), roles, &in_teams);
+
+    ds_txn_abort(txn);
+    return err;
+}
+
+enum ds_err ds_people_role_end(struct ds_office *office, const struct ds_id *worker, uint16_t roles,
+                               struct ds_detail *detail)
+{
+    uint16_t has = 0;
+
+    DS_TRY(roles_now(office, worker, &has));
+    for (int64_t role = 1; role <= ds_enum_last(DS_LIST_role); role++) {
+        if (((roles & ~has) >> role & 1) != 0) {
+            ds_detail_set(detail, "this worker does not hold the role ",
+                          ds_enum_name(DS_LIST_role, role), (const char *)NULL);
+            return DS_ERR_NOT_FOUND;
+        }
+    }
+    const int64_t now_ms = office->site->clock.now_ms(office->site->clock.context);
+
+    for (int64_t role = 1; role <= ds_enum_last(DS_LIST_role); role++) {
+        if ((roles >> role & 1) != 0) {
+            DS_TRY(write_grant(office, worker, role, now_ms, detail));
+        }
+    }
+    return DS_OK;
+}
+
 enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_user *user,
                                struct ds_id *worker, struct ds_detail *detail)
 {
     const char *number = user->worker != NULL ? user->worker : user->name;
-    struct ds_txn *txn = NULL;
     uint16_t has = 0;
-    uint16_t in_teams = 0;
+
+    /* First whatever may be wrong: a refused call leaves no worker behind. */
+    DS_TRY(ds_user_check(user->name, user->password, detail));
     enum ds_err err = ds_people_worker(office, number, worker, detail);
 
     if (err == DS_ERR_NOT_FOUND) {
@@ -217,14 +261,11 @@ enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_
     }
     DS_TRY(err);
     DS_TRY(ds_user_put(office->users, user->name, user->password, worker, detail));
-    DS_TRY(ds_store_begin(office->site->store, false, &txn));
-    err = ds_roles_of(txn, &office->site->station, worker,
-                      office->site->clock.now_ms(office->site->clock.context), &has, &in_teams);
-    ds_txn_abort(txn);
-    for (int64_t role = 1; err == DS_OK && role <= ds_enum_last(DS_LIST_role); role++) {
+    DS_TRY(roles_now(office, worker, &has));
+    for (int64_t role = 1; role <= ds_enum_last(DS_LIST_role); role++) {
         if (((user->roles & ~has) >> role & 1) != 0) {
-            err = grant(office, worker, role, detail);
+            DS_TRY(write_grant(office, worker, role, 0, detail));
         }
     }
-    return err == DS_OK ? announce(office, user->name, worker, detail) : err;
+    return announce(office, user->name, worker, detail);
 }

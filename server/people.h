@@ -29,6 +29,11 @@ DS_NODISCARD enum ds_err ds_people_user_add(struct ds_office *office,
                                             const struct ds_people_user *user, struct ds_id *worker,
                                             struct ds_detail *detail);
 
+/* End roles (a set of 1 << enum ds_role) that a worker holds for the whole station, from now on.
+ * DS_ERR_NOT_FOUND: he does not hold one of them, and none is ended. */
+DS_NODISCARD enum ds_err ds_people_role_end(struct ds_office *office, const struct ds_id *worker,
+                                            uint16_t roles, struct ds_detail *detail);
+
 /* A worker's id by number or id; DS_ERR_NOT_FOUND if he does not work here. */
 DS_NODISCARD enum ds_err ds_people_worker(struct ds_office *office, const char *text,
                                           struct ds_id *worker, struct ds_detail *detail);

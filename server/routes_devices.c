@@ -53,7 +53,7 @@ static void put_doubt(struct ds_view *view, const struct ds_device_health *healt
     ds_put_decimal(out, (int64_t)health->shown_size);
 }
 
-static enum ds_err put_device(struct ds_view *view, const struct ds_id *id)
+enum ds_err ds_view_put_device(struct ds_view *view, const struct ds_id *id)
 {
     struct ds_device device;
     struct ds_device_health health;
@@ -90,7 +90,7 @@ enum ds_err ds_route_devices(struct ds_call *call)
         ds_page_begin(call, &view, DS_LINK_STATION_DEVICE, &call->office->site->station, &page);
 
     while (err == DS_OK && ds_page_next(&page, &err)) {
-        err = put_device(&view, &page.child);
+        err = ds_view_put_device(&view, &page.child);
     }
     if (err == DS_OK) {
         ds_page_end(&page);
@@ -104,7 +104,7 @@ enum ds_err ds_route_device(struct ds_call *call)
     struct ds_view view;
 
     DS_TRY(ds_call_view(call, &view));
-    enum ds_err err = put_device(&view, &call->ids[0]);
+    enum ds_err err = ds_view_put_device(&view, &call->ids[0]);
 
     ds_view_end(&view);
     return err;

@@ -210,14 +210,10 @@ enum ds_err ds_users_hash(struct ds_users *users, struct ds_slice password,
     return err;
 }
 
-enum ds_err ds_user_put(struct ds_users *users, const char *name, struct ds_slice password,
-                        const struct ds_id *worker, struct ds_detail *detail)
+enum ds_err ds_user_check(const char *name, struct ds_slice password, struct ds_detail *detail)
 {
-    struct ds_user_secret user;
-
-    memset(&user, 0, sizeof(user));
     if (!name_ok(name)) {
-        ds_detail_set(detail, "user: a name has 1 to 40 letters, digits, '.', '_' or '-'",
+        ds_detail_set(detail, "user: a name has 1 to 40 of a-z, A-Z, 0-9, '.', '_' and '-'",
                       (const char *)NULL);
         return DS_ERR_SCHEMA;
     }
@@ -225,6 +221,16 @@ enum ds_err ds_user_put(struct ds_users *users, const char *name, struct ds_slic
         ds_detail_set(detail, "user: a password has 10 to 200 bytes", (const char *)NULL);
         return DS_ERR_SCHEMA;
     }
+    return DS_OK;
+}
+
+enum ds_err ds_user_put(struct ds_users *users, const char *name, struct ds_slice password,
+                        const struct ds_id *worker, struct ds_detail *detail)
+{
+    struct ds_user_secret user;
+
+    memset(&user, 0, sizeof(user));
+    DS_TRY(ds_user_check(name, password, detail));
     enum ds_err err = ds_users_load(users, name, &user);
 
     if (err != DS_OK && err != DS_ERR_NOT_FOUND) {

@@ -34,6 +34,9 @@ DS_NODISCARD enum ds_err ds_users_open(struct ds_site *site, const struct ds_arg
                                        struct ds_users **users);
 void ds_users_close(struct ds_users *users);
 
+/* May a user have this name and password? DS_ERR_SCHEMA. */
+DS_NODISCARD enum ds_err ds_user_check(const char *name, struct ds_slice password,
+                                       struct ds_detail *detail);
 /* Add a user or change his password and worker. DS_ERR_SCHEMA: name or password. Any thread. */
 DS_NODISCARD enum ds_err ds_user_put(struct ds_users *users, const char *name,
                                      struct ds_slice password, const struct ds_id *worker,

@@ -112,6 +112,26 @@ the_pin__may_come_from_a_file_and_status_needs_none() {
     ! grep -rqa '户3\|10000000003' h || complain 'a name or phone lies in clear on the handheld'
 }
 
+a_mistyped_store__makes_no_handheld_and_harms_no_bundle() {
+    enrolled
+    for call in books status log sync 'list --book B01'; do
+        # shellcheck disable=SC2086 # words are meant
+        exits 1 "$doorstep" handheld --store nosuch $call
+        holds why "$err" 'nosuch: there is no handheld here; `handheld enrol` makes one'
+    done
+    [ ! -e nosuch ] || complain 'a folder was made'
+    exits 0 "$doorstep" bundle export --store h work.dsb
+    holds nothing "$out" 'nothing is unsent; no file was written'
+    [ ! -e work.dsb ] || complain 'an empty bundle was written'
+    exits 0 handheld read --meter 1001 --index 1060
+    exits 0 "$doorstep" bundle export --store h work.dsb
+    cp work.dsb good
+    exits 1 "$doorstep" bundle export --store nosuch work.dsb
+    exits 1 "$doorstep" bundle export --store h work.dsb
+    holds why "$err" 'work.dsb: exists already; a bundle is never written over'
+    cmp -s work.dsb good || complain 'the bundle was touched'
+}
+
 an_instant__of_its_own_is_taken_for_what_it_is() {
     enrolled
     exits 0 handheld read --meter 1001 --index 1060 --at 1970-01-02T08:00:00+08:00
@@ -149,5 +169,6 @@ run_cases a_day__is_done_with_the_server_gone_and_needs_one_exchange \
     a_rule__asks_the_number_again_blind_and_then_a_reason \
     wrong_calls__say_what_is_wrong_and_record_nothing \
     the_pin__may_come_from_a_file_and_status_needs_none \
+    a_mistyped_store__makes_no_handheld_and_harms_no_bundle \
     an_instant__of_its_own_is_taken_for_what_it_is \
     what_became_of_it__is_told

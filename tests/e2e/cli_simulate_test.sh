@@ -5,9 +5,9 @@ set -eu
 . "$(dirname "$0")/cli_lib.sh"
 export DOORSTEP_PIN=246810
 
-# big_station DIR BOOKS METERS: books of so many meters each, with three months behind them.
+# big_station DIR BOOKS METERS [REAL]: sample data, unless a fourth word says otherwise; books of so many meters each, with three months behind them.
 big_station() {
-    "$doorstep" station init "$1" --number BIG01 --name 大站 --offset +08:00 >/dev/null
+    "$doorstep" station init "$1" --number BIG01 --name 大站 --offset +08:00 ${4:---sample} >/dev/null
     {
         echo number,name,active,role
         for b in $(seq "$2"); do printf 'W%02d,员工%d,1,reader\n' "$b" "$b"; done
@@ -117,6 +117,21 @@ wrong_calls__are_refused_before_anything_is_made() {
     exits 1 "$doorstep" simulate --server "$url" --station s --scenario none.ini
 }
 
+invented_readings__never_reach_a_station_of_real_data() {
+    local before
+    big_station s 1 2 --billing=central
+    printf 'a long password\n' >password
+    exits 0 "$doorstep" user add s --name root --role admin --password-file password
+    start_server s
+    before=$("$doorstep" journal head s --json | jq .size)
+    exits 1 "$doorstep" simulate --server "$url" --station s --handhelds 1 --stores stores
+    holds why "$err" 'this station holds real data'
+    exits 1 "$doorstep" simulate --server "$url" --user root --password-file password --handhelds 1
+    holds why "$err" 'this station holds real data'
+    [ ! -e stores ] || complain 'handhelds were made'
+    equal 'journal size' "$before" "$("$doorstep" journal head s --json | jq .size)"
+}
+
 # wait_for_death SIMULATION: until the server is gone, or nobody calls it any more.
 wait_for_death() {
     while kill -0 "$server" 2>/dev/null && kill -0 "$1" 2>/dev/null; do sleep 0.01; done
@@ -180,4 +195,5 @@ run_cases a_book_of_500_meters__is_on_a_fresh_handheld_after_one_sync \
     the_same_seed__draws_the_same_indexes \
     an_administrator__simulates_over_the_api_alone \
     wrong_calls__are_refused_before_anything_is_made \
+    invented_readings__never_reach_a_station_of_real_data \
     a_server_that_is_killed_twenty_times__loses_and_doubles_nothing

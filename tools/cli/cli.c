@@ -351,6 +351,20 @@ enum ds_err ds_cli_instant(const struct ds_cli *cli, const char *option, int64_t
     return DS_OK;
 }
 
+json_t *ds_cli_words(const char *text)
+{
+    json_t *array = json_array();
+    while (*text != '\0') {
+        size_t size = strcspn(text, " ,");
+        if (size > 0) {
+            json_array_append_new(array, json_stringn(text, size));
+        }
+        text += size;
+        text += *text != '\0';
+    }
+    return array;
+}
+
 const char *ds_cli_environment(const struct ds_cli *cli, const char *name)
 {
     size_t size = strlen(name);

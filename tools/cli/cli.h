@@ -79,6 +79,8 @@ DS_NODISCARD enum ds_err ds_cli_number(const struct ds_cli *cli, const char *opt
 /* An instant, RFC 3339 with offset; likewise. */
 DS_NODISCARD enum ds_err ds_cli_instant(const struct ds_cli *cli, const char *option,
                                         int64_t *instant_ms, struct ds_detail *detail);
+/* The words of a text with blanks or commas between, as an array; yours. */
+json_t *ds_cli_words(const char *text);
 /* A variable of the environment, NULL if it is not set. */
 const char *ds_cli_environment(const struct ds_cli *cli, const char *name);
 

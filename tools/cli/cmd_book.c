@@ -88,31 +88,6 @@ static enum ds_err add_all_books(struct books *books, struct ds_detail *detail)
     }
 }
 
-/* Write the planned drafts; how many ops that were. */
-static enum ds_err write_planned(struct books *books, json_t *drafts, uint64_t *written,
-                                 struct ds_detail *detail)
-{
-    json_t *answer = NULL;
-    DS_TRY(ds_state_call(&books->state, json_pack("{s:s, s:o}", "do", "import", "drafts", drafts),
-                         &answer, detail));
-    const json_t *item = json_array_get(json_object_get(answer, "items"), 0);
-    const char *error = json_string_value(json_object_get(item, "error"));
-    const char *verdict = json_string_value(json_object_get(item, "verdict"));
-    const char *words = json_string_value(json_object_get(item, "detail"));
-    enum ds_err err = DS_OK;
-    if (item != NULL) {
-        ds_detail_set(detail,
-                      error != NULL     ? error
-                      : verdict != NULL ? verdict
-                                        : "",
-                      " ", words != NULL ? words : "", NULL);
-        err = DS_ERR_CONFLICT;
-    }
-    *written += (uint64_t)json_integer_value(json_object_get(answer, "written"));
-    json_decref(answer);
-    return err;
-}
-
 /* Bring the period of one book to a state; it must have been the state before, if asked. */
 static enum ds_err step_book(struct books *books, const struct ds_period *to, uint64_t *written,
                              struct ds_detail *detail)
@@ -133,7 +108,7 @@ static enum ds_err step_book(struct books *books, const struct ds_period *to, ui
         json_decref(drafts);
         return err;
     }
-    return write_planned(books, drafts, written, detail);
+    return ds_state_write(&books->state, drafts, written, detail);
 }
 
 static enum ds_err step_books(struct ds_cli *cli, struct books *books, int64_t state,
@@ -205,7 +180,6 @@ static enum ds_err assign(struct ds_cli *cli, struct books *books, struct ds_det
 {
     struct ds_worker worker;
     struct ds_book book = {.presence = {0}};
-    uint64_t written = 0;
     const char *number = ds_cli_value(cli, "worker");
     struct ds_id id =
         ds_numbered_id(&books->state.station, DS_REC_worker, ds_slice_of_text(number));
@@ -220,7 +194,7 @@ static enum ds_err assign(struct ds_cli *cli, struct books *books, struct ds_det
                        &book));
     json_t *drafts = json_array();
     json_array_append_new(drafts, books->planned.drafts[0]);
-    return write_planned(books, drafts, &written, detail);
+    return ds_state_write(&books->state, drafts, NULL, detail);
 }
 
 enum ds_exit ds_cmd_book_assign(struct ds_cli *cli)

@@ -1,10 +1,12 @@
 /* handheld --store H enrol, sync, books, list, show, status, log, bundle. */
 #include "schema/base/text.h"
+#include "server/files.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/handheld_store.h"
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 static enum ds_exit failed(struct ds_cli *cli, int error, const struct ds_handheld_detail *why)
 {
@@ -14,13 +16,13 @@ static enum ds_exit failed(struct ds_cli *cli, int error, const struct ds_handhe
 }
 
 /* Open, run, close. */
-static enum ds_exit with_store(struct ds_cli *cli, bool may_be_locked,
+static enum ds_exit with_store(struct ds_cli *cli, enum ds_handheld_use use,
                                enum ds_exit (*run)(struct ds_cli *cli,
                                                    struct ds_handheld_store *store))
 {
     struct ds_handheld_store store;
     struct ds_detail detail = {""};
-    enum ds_err err = ds_handheld_store_open(cli, may_be_locked, &store, &detail);
+    enum ds_err err = ds_handheld_store_open(cli, use, &store, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
@@ -66,7 +68,7 @@ static enum ds_exit enrol(struct ds_cli *cli, struct ds_handheld_store *store)
 
 enum ds_exit ds_cmd_handheld_enrol(struct ds_cli *cli)
 {
-    return with_store(cli, false, enrol);
+    return with_store(cli, DS_HANDHELD_USE_ENROL, enrol);
 }
 
 static void put_sync(struct ds_cli *cli, const struct ds_handheld_sync_result *result)
@@ -113,7 +115,7 @@ static enum ds_exit sync_store(struct ds_cli *cli, struct ds_handheld_store *sto
 
 enum ds_exit ds_cmd_handheld_sync(struct ds_cli *cli)
 {
-    return with_store(cli, true, sync_store);
+    return with_store(cli, DS_HANDHELD_USE_LOCKED, sync_store);
 }
 
 /* ---- books, list, show ---- */
@@ -154,7 +156,7 @@ static enum ds_exit books(struct ds_cli *cli, struct ds_handheld_store *store)
 
 enum ds_exit ds_cmd_handheld_books(struct ds_cli *cli)
 {
-    return with_store(cli, false, books);
+    return with_store(cli, DS_HANDHELD_USE_WORK, books);
 }
 
 static const char *word_of(const char *list, int number)
@@ -245,7 +247,7 @@ static enum ds_exit list_book(struct ds_cli *cli, struct ds_handheld_store *stor
 
 enum ds_exit ds_cmd_handheld_list(struct ds_cli *cli)
 {
-    return with_store(cli, false, list_book);
+    return with_store(cli, DS_HANDHELD_USE_WORK, list_book);
 }
 
 static enum ds_exit show(struct ds_cli *cli, struct ds_handheld_store *store)
@@ -282,7 +284,7 @@ static enum ds_exit show(struct ds_cli *cli, struct ds_handheld_store *store)
 
 enum ds_exit ds_cmd_handheld_show(struct ds_cli *cli)
 {
-    return with_store(cli, false, show);
+    return with_store(cli, DS_HANDHELD_USE_WORK, show);
 }
 
 /* ---- status, log ---- */
@@ -353,7 +355,7 @@ static enum ds_exit status_of(struct ds_cli *cli, struct ds_handheld_store *stor
 
 enum ds_exit ds_cmd_handheld_status(struct ds_cli *cli)
 {
-    return with_store(cli, true, status_of);
+    return with_store(cli, DS_HANDHELD_USE_LOCKED, status_of);
 }
 
 static bool put_entry(void *context, const struct ds_handheld_log_entry *entry)
@@ -386,7 +388,7 @@ static enum ds_exit show_log(struct ds_cli *cli, struct ds_handheld_store *store
 
 enum ds_exit ds_cmd_handheld_log(struct ds_cli *cli)
 {
-    return with_store(cli, false, show_log);
+    return with_store(cli, DS_HANDHELD_USE_WORK, show_log);
 }
 
 /* ---- bundle export ---- */
@@ -396,29 +398,40 @@ static int write_piece(void *context, const uint8_t *bytes, size_t size)
     return fwrite(bytes, 1, size, context) == size ? DS_E_OK : DS_E_IO;
 }
 
+/* A bundle may be the only copy of somebody's work: an existing file is never written over. */
 static enum ds_exit export_bundle(struct ds_cli *cli, struct ds_handheld_store *store)
 {
     struct ds_handheld_detail why = {""};
+    struct ds_handheld_status status;
     uint64_t ops = 0;
-    FILE *file = fopen(cli->position[0], "wb");
-    if (file == NULL) {
-        snprintf(why.text, sizeof(why.text), "%.200s: cannot be written", cli->position[0]);
-        return failed(cli, DS_E_IO, &why);
+    const char *path = cli->position[0];
+    int error = ds_handheld_status(store->handheld, &status);
+    if (error == DS_E_OK && status.unsent == 0) {
+        ds_cli_put_number(cli, "ops", 0);
+        ds_cli_print(cli, "nothing is unsent; no file was written");
+        return DS_EXIT_OK;
     }
-    int error = ds_handheld_bundle_export(store->handheld, write_piece, file, &ops);
+    FILE *file = error == DS_E_OK ? fopen(path, "wbx") : NULL;
+    if (file == NULL) {
+        bool there = ds_file_exists(path);
+        snprintf(why.text, sizeof(why.text), "%.200s: %s", path,
+                 there ? "exists already; a bundle is never written over" : "cannot be written");
+        return failed(cli, there ? DS_E_EXISTS : DS_E_IO, &why);
+    }
+    error = ds_handheld_bundle_export(store->handheld, write_piece, file, &ops);
     if (fclose(file) != 0 && error == DS_E_OK) {
         error = DS_E_IO;
     }
     if (error != DS_E_OK) {
+        (void)unlink(path); /* It is ours, and half of a bundle. */
         return failed(cli, error, &why);
     }
     ds_cli_put_number(cli, "ops", (int64_t)ops);
-    ds_cli_print(cli, "%" PRIu64 " unsent ops in %s; only the station can open it", ops,
-                 cli->position[0]);
+    ds_cli_print(cli, "%" PRIu64 " unsent ops in %s; only the station can open it", ops, path);
     return DS_EXIT_OK;
 }
 
 enum ds_exit ds_cmd_bundle_export(struct ds_cli *cli)
 {
-    return with_store(cli, true, export_bundle);
+    return with_store(cli, DS_HANDHELD_USE_LOCKED, export_bundle);
 }

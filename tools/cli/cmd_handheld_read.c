@@ -192,7 +192,7 @@ static enum ds_exit record(struct ds_cli *cli,
         return ds_cli_fail(cli, DS_ERR_NOMEM, NULL);
     }
     enum ds_exit code = DS_EXIT_FAILED;
-    enum ds_err err = ds_handheld_store_open(cli, false, &r->store, &detail);
+    enum ds_err err = ds_handheld_store_open(cli, DS_HANDHELD_USE_WORK, &r->store, &detail);
     if (err != DS_OK) {
         code = ds_cli_fail(cli, err, &detail);
     } else {

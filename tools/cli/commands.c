@@ -43,6 +43,24 @@ static const struct ds_cli_option user_add_options[] = {
 
 static const struct ds_cli_option user_options[] = {{"name", "N", "Name of the user.", true}, END};
 
+static const struct ds_cli_option role_remove_options[] = {
+    {"name", "N", "Name of a console user.", false},
+    {"worker", "W", "Or the number of a worker.", false},
+    {"role", "R", "Roles to take away, with commas between.", true},
+    END};
+
+static const struct ds_cli_option device_options[] = {
+    {"device", "ID", "32 hex digits; `device list` shows them.", true}, END};
+
+static const struct ds_cli_option rule_set_options[] = {
+    {"rule", "NAME", "Which rule; `rule list` shows them.", true},
+    {"severity", "hold|sample|note", "How grave a finding is.", false},
+    {"on", NULL, "The rule looks.", false},
+    {"off", NULL, "The rule does not look.", false},
+    {"limit-1", "N", "First limit; schema/RULES.md says what it means.", false},
+    {"limit-2", "N", "Second limit.", false},
+    END};
+
 static const struct ds_cli_option code_options[] = {
     {"worker", "W", "Number of the person who will hold the device.", true},
     {"qr", "FILE.png", "Also as a QR picture.", false},
@@ -191,7 +209,7 @@ static const struct ds_cli_command commands[] = {
         "Settings [proxy] of doorstep.ini say where it listens. Start it with\n"
         "`haproxy -f DIR/tls/haproxy.cfg`, and the server with --behind-proxy."),
     ROW("import", "DIR FILE", import_options, ds_cmd_import, "Load rows of a file.",
-        "Kinds: station worker account premises meter book tariff code history asset\n"
+        "Kinds: station worker account premises meter book tariff code rule_setting history asset\n"
         "remote_reading billing_answer. CSV; premises and asset also as FILE.geojson.\n"
         "Rejected rows go to FILE.bad.csv with _line, _column and _reason, the rest loads: exit "
         "3.\n"
@@ -202,6 +220,19 @@ static const struct ds_cli_command commands[] = {
         "Add a console user, or change his password.", ""),
     ROW("user remove", "DIR", user_options, ds_cmd_user_remove, "Switch a console user off.", ""),
     ROW("user list", "DIR", NONE, ds_cmd_user_list, "List the console users.", ""),
+    ROW("user role remove", "DIR", role_remove_options, ds_cmd_user_role_remove,
+        "Take a role away from a user or a worker, from now on.",
+        "Only roles held for the whole station. What he did before stays his."),
+    ROW("device list", "DIR", NONE, ds_cmd_device_list,
+        "List the handhelds: whose, state, last contact.", ""),
+    ROW("device revoke", "DIR", device_options, ds_cmd_device_revoke,
+        "Shut a lost handheld out. Its unsent work still arrives, in quarantine.", ""),
+    ROW("rule list", "DIR", NONE, ds_cmd_rule_list,
+        "List the reading rules as this station has them.", ""),
+    ROW("rule set", "DIR", rule_set_options, ds_cmd_rule_set,
+        "Set a rule's severity or limits at this station.",
+        "Many at once: `import --kind rule_setting` (columns rule, severity, enabled, limit_1,\n"
+        "limit_2). It holds for what is judged from then on; older findings stay as they are."),
     ROW("device code", "DIR", code_options, ds_cmd_device_code,
         "Make an enrolment code: text, and QR.", "It lives 15 minutes and serves once."),
     ROW("period open", "DIR", period_open_options, ds_cmd_period_open,

@@ -22,7 +22,16 @@ enum ds_exit ds_cmd_export(struct ds_cli *cli);
 enum ds_exit ds_cmd_user_add(struct ds_cli *cli);
 enum ds_exit ds_cmd_user_remove(struct ds_cli *cli);
 enum ds_exit ds_cmd_user_list(struct ds_cli *cli);
+enum ds_exit ds_cmd_user_role_remove(struct ds_cli *cli);
+
+/* cmd_device.c */
 enum ds_exit ds_cmd_device_code(struct ds_cli *cli);
+enum ds_exit ds_cmd_device_list(struct ds_cli *cli);
+enum ds_exit ds_cmd_device_revoke(struct ds_cli *cli);
+
+/* cmd_rule.c */
+enum ds_exit ds_cmd_rule_list(struct ds_cli *cli);
+enum ds_exit ds_cmd_rule_set(struct ds_cli *cli);
 
 /* cmd_book.c */
 enum ds_exit ds_cmd_period_open(struct ds_cli *cli);

@@ -1,6 +1,7 @@
 #include "tools/cli/handheld_store.h"
 
 #include "schema/base/text.h"
+#include "server/files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,22 @@ static int64_t fixed_now(void *context)
     return store->at_ms;
 }
 
-enum ds_err ds_handheld_store_open(struct ds_cli *cli, bool may_be_locked,
+/* The SDK makes a store where there is none; a mistyped folder must not become a new handheld. */
+static enum ds_err must_exist(const char *dir, struct ds_detail *detail)
+{
+    char path[DS_PATH_MAX];
+    DS_TRY(ds_path_join(dir, "store", path));
+    if (ds_file_exists(path)) {
+        return DS_OK;
+    }
+    ds_detail_set(detail, dir, ": there is no handheld here; `handheld enrol` makes one", NULL);
+    return DS_ERR_NOT_FOUND;
+}
+
+enum ds_err ds_handheld_store_open(struct ds_cli *cli, enum ds_handheld_use use,
                                    struct ds_handheld_store *store, struct ds_detail *detail)
 {
+    bool may_be_locked = use == DS_HANDHELD_USE_LOCKED;
     struct ds_cli_secret pin = {""};
     struct ds_handheld_detail why = {""};
     struct ds_handheld_options options = {.dir = ds_cli_value(cli, "store"),
@@ -33,6 +47,9 @@ enum ds_err ds_handheld_store_open(struct ds_cli *cli, bool may_be_locked,
     bool given = ds_cli_given(cli, "pin-file") || ds_cli_environment(cli, "DOORSTEP_PIN") != NULL;
     if (given || !may_be_locked) {
         DS_TRY(ds_cli_secret(cli, "pin-file", "DOORSTEP_PIN", &pin, detail));
+    }
+    if (use != DS_HANDHELD_USE_ENROL) {
+        DS_TRY(must_exist(options.dir, detail));
     }
     int error = ds_handheld_open(&options, given ? pin.text : NULL, &store->handheld, &why);
     memset(&pin, 0, sizeof(pin));

@@ -14,8 +14,13 @@ struct ds_handheld_store {
 
 /* The same errors with another name. */
 enum ds_err ds_err_of_handheld(int error);
-/* May be locked: without a PIN only status and delivery work. */
-DS_NODISCARD enum ds_err ds_handheld_store_open(struct ds_cli *cli, bool may_be_locked,
+enum ds_handheld_use {
+    DS_HANDHELD_USE_WORK,   /* The PIN is needed. */
+    DS_HANDHELD_USE_LOCKED, /* It may stay locked: status and delivery work without a PIN. */
+    DS_HANDHELD_USE_ENROL   /* The only use that makes a store where there is none. */
+};
+/* DS_ERR_NOT_FOUND: no handheld's store in the folder of --store. */
+DS_NODISCARD enum ds_err ds_handheld_store_open(struct ds_cli *cli, enum ds_handheld_use use,
                                                 struct ds_handheld_store *store,
                                                 struct ds_detail *detail);
 void ds_handheld_store_close(struct ds_handheld_store *store);

@@ -1,5 +1,6 @@
 /* Rows that are one entity each, and the door to the others (plan_meter.c). */
 #include "schema/base/text.h"
+#include "schema/rules/rule.h"
 #include "sync/core/authority.h"
 #include "tools/cli/plan.h"
 
@@ -28,6 +29,14 @@ static enum ds_err natural_id(struct ds_plan *plan, struct ds_id *id, struct ds_
 {
     const struct ds_id *station = &plan->port->station;
     const char *last = key_column(plan->kind);
+    if (plan->kind->record == DS_REC_rule_setting) {
+        const struct ds_rule_setting *setting = plan->record;
+        if (!DS_HAS(setting, rule_setting, rule)) {
+            return ds_plan_reject(planned, last, "empty, and nothing else names the record");
+        }
+        *id = ds_rule_setting_id(station, (uint8_t)setting->rule);
+        return DS_OK;
+    }
     if (text_of(plan, last).size == 0) {
         return ds_plan_reject(planned, last, "empty, and nothing else names the record");
     }
@@ -120,6 +129,9 @@ static enum ds_err against_present(struct ds_plan *plan, const struct ds_id *id,
         DS_TRY(clear_empty(plan, cells, present, planned));
     }
     err = ds_validate(type, plan->record, err == DS_ERR_NOT_FOUND, &bad, &why);
+    if (err == DS_OK && type->number == DS_REC_rule_setting) {
+        err = ds_rule_setting_check(plan->record, &why);
+    }
     if (err == DS_ERR_SCHEMA) {
         return ds_plan_reject(planned, bad != NULL ? bad->name : "", why.text);
     }

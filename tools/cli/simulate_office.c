@@ -7,6 +7,28 @@
 
 #define PAGES_MAX 10000
 
+/* Invented readings would be billed: only a station of sample data gets them. */
+static enum ds_err only_sample(bool sample, struct ds_detail *detail)
+{
+    if (sample) {
+        return DS_OK;
+    }
+    ds_detail_set(detail,
+                  "this station holds real data, and simulate records invented readings; "
+                  "use a station made with `station init --sample`",
+                  NULL);
+    return DS_ERR_FORBIDDEN;
+}
+
+static enum ds_err sample_by_rest(struct ds_simulation *s, struct ds_detail *detail)
+{
+    json_t *me = NULL;
+    DS_TRY(ds_rest_call(s->rest, "/api/v1/me", NULL, &me, detail));
+    bool sample = json_is_true(json_object_get(json_object_get(me, "station"), "sample"));
+    json_decref(me);
+    return only_sample(sample, detail);
+}
+
 enum ds_err ds_simulate_open(struct ds_simulation *s, struct ds_detail *detail)
 {
     const char *station = ds_cli_value(s->cli, "station");
@@ -21,13 +43,16 @@ enum ds_err ds_simulate_open(struct ds_simulation *s, struct ds_detail *detail)
             ds_detail_set(detail, "no doorstepd runs on ", station, NULL);
             return DS_ERR_UNREACHABLE;
         }
-        return DS_OK;
+        return only_sample(s->state.sample, detail);
     }
     struct ds_cli_secret password;
     DS_TRY(ds_cli_secret(s->cli, "password-file", "DOORSTEP_PASSWORD", &password, detail));
     enum ds_err err = ds_rest_open(s->url, &s->rest, detail);
     if (err == DS_OK) {
         err = ds_rest_login(s->rest, user, password.text, detail);
+    }
+    if (err == DS_OK) {
+        err = sample_by_rest(s, detail);
     }
     ds_wipe(&password, sizeof(password));
     return err;

@@ -70,6 +70,32 @@ enum ds_err ds_state_call(struct ds_state *state, json_t *request, json_t **answ
     return err;
 }
 
+enum ds_err ds_state_write(struct ds_state *state, json_t *drafts, uint64_t *written,
+                           struct ds_detail *detail)
+{
+    json_t *answer = NULL;
+    DS_TRY(ds_state_call(state, json_pack("{s:s, s:o}", "do", "import", "drafts", drafts), &answer,
+                         detail));
+    const json_t *item = json_array_get(json_object_get(answer, "items"), 0);
+    const char *error = json_string_value(json_object_get(item, "error"));
+    const char *verdict = json_string_value(json_object_get(item, "verdict"));
+    const char *words = json_string_value(json_object_get(item, "detail"));
+    enum ds_err err = DS_OK;
+    if (item != NULL) {
+        ds_detail_set(detail, verdict != NULL ? verdict : "", verdict != NULL ? " " : "",
+                      words != NULL   ? words
+                      : error != NULL ? error
+                                      : "",
+                      NULL);
+        err = error != NULL ? DS_ERR_SCHEMA : DS_ERR_CONFLICT;
+    }
+    if (written != NULL) {
+        *written += (uint64_t)json_integer_value(json_object_get(answer, "written"));
+    }
+    json_decref(answer);
+    return err;
+}
+
 enum ds_err ds_state_ask(const char *dir, json_t *request, json_t **answer,
                          struct ds_detail *detail)
 {
