@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SOCKET_NAME "admin.sock"
@@ -367,6 +368,26 @@ static enum ds_err open_here(struct ds_admin *admin, const char *dir, struct ds_
     return err;
 }
 
+/* Through the socket, or by the lock. Who has the lock may be a command, which ends, or a daemon
+ * that starts and will listen: both are waited for. */
+static enum ds_err reach(struct ds_admin *admin, const char *dir, struct ds_detail *detail)
+{
+    const struct ds_clock machine = ds_clock_system();
+    const struct timespec pause = {0, DS_SITE_LOCK_PAUSE_MS * 1000000L};
+    const int64_t until_ms = machine.monotonic_ms(machine.context) + DS_SITE_LOCK_WAIT_MS;
+    enum ds_err err = DS_OK;
+
+    while (!dial(admin, dir)) {
+        admin->fd = -1;
+        err = open_here(admin, dir, detail);
+        if (err != DS_ERR_LOCKED || machine.monotonic_ms(machine.context) >= until_ms) {
+            return err;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    return DS_OK;
+}
+
 enum ds_err ds_admin_open(const char *dir, struct ds_admin **admin, struct ds_detail *detail)
 {
     struct ds_admin *made = calloc(1, sizeof(*made));
@@ -381,10 +402,7 @@ enum ds_err ds_admin_open(const char *dir, struct ds_admin **admin, struct ds_de
         free(made);
         return DS_ERR_NOMEM;
     }
-    if (!dial(made, dir)) {
-        made->fd = -1;
-        err = open_here(made, dir, detail);
-    }
+    err = reach(made, dir, detail);
     if (err != DS_OK) {
         free(made->line);
         free(made);

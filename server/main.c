@@ -100,7 +100,8 @@ struct daemon {
 static enum ds_err open_site(struct daemon *daemon, const struct options *options,
                              struct ds_detail *detail)
 {
-    struct ds_site_options site = {.config_path = options->config};
+    struct ds_site_options site = {.config_path = options->config,
+                                   .lock_wait_ms = DS_SITE_LOCK_WAIT_MS};
 
     if (options->clock != NULL &&
         ds_instant_parse(ds_slice_of_text(options->clock), &site.clock_ms) != DS_OK) {
@@ -243,7 +244,8 @@ static int serve(const struct options *options)
     }
     free(daemon);
     if (err != DS_OK) {
-        (void)fprintf(stderr, "doorstepd: %s: %s\n", ds_err_text(err), detail.text);
+        (void)fprintf(stderr, "doorstepd: %s%s%s\n", ds_err_text(err),
+                      detail.text[0] != '\0' ? ": " : "", detail.text);
         return exit_of(err);
     }
     return EXIT_GOOD;

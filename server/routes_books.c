@@ -112,21 +112,31 @@ static enum ds_err put_progress(struct ds_view *view, const struct ds_id *book, 
     return DS_OK;
 }
 
+/* Number and name of the worker who walks a book. */
+static void put_assignee(struct ds_view *view, const struct ds_id *id)
+{
+    struct ds_worker worker;
+
+    if (ds_record_load(view->txn, DS_REC_worker, id, view->arena, &worker) == DS_OK) {
+        ds_put_text(view->out, ",\"assignee_number\":");
+        ds_json_put_string(view->out, worker.number);
+        ds_put_text(view->out, ",\"assignee_name\":");
+        ds_json_put_string(view->out, worker.name);
+    }
+}
+
 /* period 0: the latest that was opened. */
 static enum ds_err put_book(struct ds_view *view, const struct ds_id *id, uint32_t period)
 {
     struct ds_book book;
-    char number[64];
     bool first = true;
     size_t mark = ds_arena_mark(view->arena);
 
     DS_TRY(ds_record_load(view->txn, DS_REC_book, id, view->arena, &book));
     ds_put_text(view->out, "{");
     ds_view_put_fields(view, DS_REC_book, id, &book, &first);
-    if (DS_HAS(&book, book, assignee) &&
-        ds_view_number(view, DS_REC_worker, &book.assignee, number, sizeof(number))) {
-        ds_put_text(view->out, ",\"assignee_name\":");
-        ds_json_put_string(view->out, ds_slice_of_text(number));
+    if (DS_HAS(&book, book, assignee)) {
+        put_assignee(view, &book.assignee);
     }
     ds_arena_rewind(view->arena, mark);
     if (period == 0) {

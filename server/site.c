@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KEYS_MAGIC "DSK1"
@@ -254,7 +255,21 @@ enum ds_err ds_site_init(const char *dir, const struct ds_station *station, int6
 
 /* ---- Opening ---- */
 
-static enum ds_err lock(struct ds_site *site, struct ds_detail *detail)
+/* The lock, as soon as nobody else has it. */
+static bool take_lock(int fd, int64_t wait_ms)
+{
+    const struct timespec pause = {0, DS_SITE_LOCK_PAUSE_MS * 1000000L};
+    const int64_t until_ms = site_monotonic_ms(NULL) + wait_ms;
+    bool taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+    while (!taken && site_monotonic_ms(NULL) < until_ms) {
+        (void)nanosleep(&pause, NULL);
+        taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    }
+    return taken;
+}
+
+static enum ds_err lock(struct ds_site *site, int64_t wait_ms, struct ds_detail *detail)
 {
     char path[DS_PATH_MAX];
 
@@ -269,10 +284,10 @@ static enum ds_err lock(struct ds_site *site, struct ds_detail *detail)
         ds_detail_set(detail, path, ": cannot be opened", (const char *)NULL);
         return DS_ERR_IO;
     }
-    if (flock(site->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!take_lock(site->lock_fd, wait_ms)) {
         (void)close(site->lock_fd);
         site->lock_fd = -1;
-        ds_detail_set(detail, site->dir, ": another process holds this station",
+        ds_detail_set(detail, site->dir, ": another process works with this station",
                       (const char *)NULL);
         return DS_ERR_LOCKED;
     }
@@ -353,7 +368,7 @@ enum ds_err ds_site_open(struct ds_site *site, const char *dir,
         return DS_ERR_LIMIT;
     }
     memcpy(site->dir, dir, strlen(dir) + 1);
-    DS_TRY(lock(site, detail));
+    DS_TRY(lock(site, options != NULL ? options->lock_wait_ms : 0, detail));
     enum ds_err err = open_all(site, options, detail);
 
     if (err != DS_OK) {

@@ -18,6 +18,10 @@ enum ds_site_table {
     DS_SITE_TABLE_HEALTH = 17, /* device id -> health as last told (health.h) */
 };
 
+/* A command holds a station for a moment; whoever comes meanwhile waits this long for it. */
+#define DS_SITE_LOCK_WAIT_MS 5000
+#define DS_SITE_LOCK_PAUSE_MS 20 /* Between two tries. */
+
 struct ds_site {
     char dir[DS_SITE_PATH_MAX];
     int lock_fd;
@@ -46,6 +50,7 @@ struct ds_site_options {
     int64_t clock_ms;               /* --clock: the instant to begin with; 0: the machine's clock.
                                        DS_ERR_FORBIDDEN unless the station is marked sample. */
     const struct ds_random *random; /* NULL: the system's. */
+    int64_t lock_wait_ms;           /* Wait so long for another process to end; 0: not at all. */
 };
 /* Open DIR for writing; site is the caller's memory and may not move while open. DS_ERR_LOCKED if
  * another process holds it, DS_ERR_NOT_FOUND if there is no station. options may be NULL. */

@@ -89,7 +89,8 @@ device_code__reads_the_same_from_its_picture() {
     local text
     small_station s
     exits 0 "$doorstep" device code s --worker W01 --qr code.png
-    text=$(printf '%s\n' "$out" | head -n 1)
+    text=$out # The code alone: a script takes it with $(…).
+    equal 'lines' 1 "$(printf '%s\n' "$out" | wc -l)"
     holds code "$text" '^DS1:[A-Za-z0-9_-]*$'
     if command -v zbarimg >/dev/null; then
         equal 'what a foreign reader sees' "QR-Code:$text" "$(zbarimg -q code.png 2>/dev/null)"
@@ -102,9 +103,11 @@ device_code__reads_the_same_from_its_picture() {
 periods__open_and_close_step_by_step() {
     small_station s
     exits 0 "$doorstep" period open s --book B01 --period 202602 --due 2026-02-27
-    exits 0 "$doorstep" period close s --all --period 202602
+    exits 0 "$doorstep" period close s --all --period 202602 --unread-too
+    holds 'what was left' "$out" 'of their 5 meters 5 are unread and 0 are held'
     exits 0 "$doorstep" period close s --all --period 202602 --json
     equal 'written again' 0 "$(printf '%s' "$out" | jq .written)"
+    equal 'so already' 1 "$(printf '%s' "$out" | jq .same)"
     exits 0 "$doorstep" export s --kind period --format csv
     holds state "$out" 'B01,202602,reading_closed,2026-02-27'
     exits 2 "$doorstep" period open s --period 202602
@@ -112,6 +115,60 @@ periods__open_and_close_step_by_step() {
     exits 1 "$doorstep" period open s --book B99 --period 202602
     exits 0 "$doorstep" book assign s --book B01 --worker W01
     exits 1 "$doorstep" book assign s --book B01 --worker W99
+    # Only a reader can walk a book.
+    printf 'number,name,active,role\nW77,书记,1,clerk\n' >clerk.csv
+    exits 0 "$doorstep" import s clerk.csv --kind worker
+    exits 1 "$doorstep" book assign s --book B01 --worker W77
+    holds why "$err" 'worker W77 does not hold the role reader'
+}
+
+what_cannot_be_undone__is_not_done_by_mistake() {
+    local before
+    small_station s
+    before=$("$doorstep" journal head s --json | jq .size)
+    # A period that was never opened is not closed.
+    exits 1 "$doorstep" period close s --book B01 --period 202512
+    holds why "$err" 'period 202512 was never opened; nothing was closed'
+    exits 1 "$doorstep" period close s --all --period 209912
+    # Unread meters are told, and stop it.
+    exits 1 "$doorstep" period close s --all --period 202601
+    holds which "$err" 'book B01: 5 of 5 meters are unread, 0 are held'
+    holds how "$err" '--unread-too'
+    equal 'journal size' "$before" "$("$doorstep" journal head s --json | jq .size)"
+    # A closed period is not opened again, and that is said.
+    exits 0 "$doorstep" period close s --all --period 202601 --unread-too
+    exits 1 "$doorstep" period open s --book B01 --period 202601
+    holds which "$err" 'book B01: period 202601 is reading_closed; that is for good'
+    printf 'number,name,assignee\nB02,二册,W01\n' >book.csv
+    exits 0 "$doorstep" import s book.csv --kind book
+    exits 3 "$doorstep" period open s --all --period 202601 --json
+    equal opened 1 "$(printf '%s' "$out" | jq .books)"
+    equal 'stay closed' 1 "$(printf '%s' "$out" | jq .closed_before)"
+}
+
+commands_and_a_starting_server__wait_for_each_other() {
+    local started
+    small_station s
+    # Somebody else works with the station for a second.
+    flock s/lock sleep 1 &
+    until ! flock -n s/lock true; do sleep 0.01; done
+    exits 0 "$doorstep" station show s
+    flock s/lock sleep 1 &
+    until ! flock -n s/lock true; do sleep 0.01; done
+    start_server s
+    stop_server
+    # Pasted without a pause: neither of the two gives up, whoever comes first.
+    for started in 1 2 3 4 5; do
+        : >"$work/server.log"
+        "$doorstepd" --data s --listen 127.0.0.1:0 >"$work/server.log" 2>&1 &
+        server=$!
+        exits 0 "$doorstep" device code s --worker W01
+        until grep -q 'event=ready' "$work/server.log"; do
+            kill -0 $server || complain "start $started: $(cat "$work/server.log")"
+            sleep 0.01
+        done
+        stop_server
+    done
 }
 
 journal__verifies_and_any_changed_byte_of_it_is_found_and_named() {
@@ -173,6 +230,8 @@ run_cases station__is_made_once_and_says_what_it_is \
     users__log_in_with_a_password_that_was_never_an_argument \
     device_code__reads_the_same_from_its_picture \
     periods__open_and_close_step_by_step \
+    what_cannot_be_undone__is_not_done_by_mistake \
+    commands_and_a_starting_server__wait_for_each_other \
     journal__verifies_and_any_changed_byte_of_it_is_found_and_named \
     backup__of_a_running_station_restores_in_a_new_epoch \
     asset__and_tariff_and_code_load_from_the_sample

@@ -176,7 +176,7 @@ static void books__show_their_progress(void **state)
     assert_int_equal(test_number(o, "items.0.progress.meters"), 4);
     assert_int_equal(test_number(o, "items.0.progress.read"), 4);
     assert_int_equal(test_number(o, "items.0.progress.held"), 2);
-    assert_string_equal(test_text(o, "items.0.assignee_name"), "R1");
+    assert_string_equal(test_text(o, "items.0.assignee_number"), "R1");
     call("book", path("/api/v1/books/%s?period=202511", test_hex(&o->book)), NULL, 200);
     assert_int_equal(test_number(o, "progress.read"), 0);
     assert_null(test_at(o, "progress.state"));

@@ -80,6 +80,7 @@ static const struct ds_cli_option period_close_options[] = {
     {"book", "B", "One book.", false},
     {"all", NULL, "Every book.", false},
     {"period", "YYYYMM", "Which period.", true},
+    {"unread-too", NULL, "Close also where meters are unread.", false},
     END};
 
 static const struct ds_cli_option assign_options[] = {
@@ -236,10 +237,13 @@ static const struct ds_cli_command commands[] = {
     ROW("device code", "DIR", code_options, ds_cmd_device_code,
         "Make an enrolment code: text, and QR.", "It lives 15 minutes and serves once."),
     ROW("period open", "DIR", period_open_options, ds_cmd_period_open,
-        "Open a billing period of a book, or of all.", ""),
+        "Open a billing period of a book, or of all.", "A closed period is not opened again."),
     ROW("period close", "DIR", period_close_options, ds_cmd_period_close,
-        "Close the reading of a period: billing may have what is settled.", ""),
-    ROW("book assign", "DIR", assign_options, ds_cmd_book_assign, "Give a book to a worker.", ""),
+        "Close the reading of a period, for good.",
+        "Billing has got what was decided already; now it also gets what nobody asks about. What "
+        "is\n"
+        "held waits for its decision. Unread meters stay without a reading: --unread-too."),
+    ROW("book assign", "DIR", assign_options, ds_cmd_book_assign, "Give a book to a reader.", ""),
     ROW("journal verify", "DIR", NONE, ds_cmd_journal_verify,
         "Verify every entry, signature, chain and the tree.",
         "A changed byte is named by entry, device and sequence: exit 4."),

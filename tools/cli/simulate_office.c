@@ -118,7 +118,7 @@ static enum ds_err books_by_rest(struct ds_simulation *s, struct ds_simulate_boo
         DS_TRY(ds_rest_call(s->rest, path, NULL, &page, detail));
         json_array_foreach(json_object_get(page, "items"), i, book)
         {
-            add_book(books, text_of(book, "number"), text_of(book, "assignee_name"));
+            add_book(books, text_of(book, "number"), text_of(book, "assignee_number"));
         }
         const char *next = text_of(page, "next");
         bool end = next[0] == '\0';

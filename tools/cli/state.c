@@ -29,6 +29,7 @@ static enum ds_err ask_station(struct ds_state *state, struct ds_detail *detail)
         snprintf(state->number, sizeof(state->number), "%s", number);
     }
     state->offset_min = (int32_t)json_integer_value(json_object_get(answer, "offset_min"));
+    state->now_ms = json_integer_value(json_object_get(answer, "now_ms"));
     state->sample = json_is_true(json_object_get(answer, "sample"));
     json_decref(answer);
     return err;

@@ -20,6 +20,7 @@ struct ds_state {
     struct ds_id station;
     char number[64];
     int32_t offset_min;
+    int64_t now_ms; /* The station's clock when it was opened. */
     bool sample;
 };
 
