@@ -40,6 +40,11 @@ a_day_through_tls__holds_every_invariant() {
         holds "$name" "$out" "^$name *held"
     done
     holds reconciled "$out" '^0 differences'
+    # What a stranger reads must be true: it is stopped, nothing is "handed over" by chance.
+    holds 'where to look' "$out" 'The server is stopped. tools/up --keep'
+    ! printf '%s\n' "$out" | grep -q '^  server ' || complain 'an address of a stopped server'
+    ! printf '%s\n' "$out" | grep -q 'exports handed over' || complain 'a number by chance'
+    holds 'the reader' "$out" '  W01 [^0-9]'
     holds 'every book' "$out" '^  all *1075 *1073 '
     holds clocks "$out" 'clocks more than a minute off: W05 W11'
     nothing_runs
@@ -48,8 +53,27 @@ a_day_through_tls__holds_every_invariant() {
     port=$(free_ports)
     exits 0 "$up" --keep --port "$port" --dir "$PWD/up" --bin "$DS_BIN"
     equal alive ok "$(curl -s "http://127.0.0.1:$port/healthz" | jq -r .status)"
+    holds 'how to stop it' "$out" "to stop it  kill [0-9]"
     exits 0 "$up" --keep --once --port "$port" --dir "$PWD/up" --bin "$DS_BIN"
     nothing_runs
+}
+
+a_folder_of_somebody_else__and_a_taken_port_are_left_alone() {
+    local taken
+    mkdir -p mine/station
+    echo 'a letter' >mine/station/letter
+    exits 1 "$up" --once --dir "$PWD/mine" --port "$(free_ports)" --bin "$DS_BIN"
+    holds why "$err" 'mine/station is there and was not made by tools/up; it is left alone'
+    equal letter 'a letter' "$(cat mine/station/letter)"
+    [ ! -e mine/made-by-tools-up ] || complain 'it was marked as ours'
+    # A stranger answers on the port, and on /healthz too: nothing is made, nothing deleted.
+    small_station other
+    start_server other
+    taken=${url##*:}
+    exits 1 "$up" --once --dir "$PWD/new" --port "$taken" --bin "$DS_BIN"
+    holds why "$err" "port $taken of this machine is taken by another program"
+    [ ! -e new ] || complain 'something was made'
+    stop_server
 }
 
 wrong_calls__are_refused() {
@@ -61,6 +85,7 @@ wrong_calls__are_refused() {
     holds usage "$out" '^Usage: tools/up'
 }
 
-run_cases wrong_calls__are_refused \
+run_cases a_folder_of_somebody_else__and_a_taken_port_are_left_alone \
+    wrong_calls__are_refused \
     an_op_that_was_dropped__is_named_and_ends_with_4 \
     a_day_through_tls__holds_every_invariant

@@ -33,8 +33,9 @@ void ds_state_close(struct ds_state *state);
 DS_NODISCARD enum ds_err ds_state_call(struct ds_state *state, json_t *request, json_t **answer,
                                        struct ds_detail *detail);
 
-/* Write drafts (stolen) that must all be applied; the first that was not is told as DS_ERR_CONFLICT,
- * or as DS_ERR_SCHEMA if its form is wrong. written (optional) grows by the ops written. */
+/* Write drafts (stolen) that must all be applied; the first that was not is told as
+ * DS_ERR_CONFLICT, or as DS_ERR_SCHEMA if its form is wrong. written (optional) grows by the ops
+ * written. */
 DS_NODISCARD enum ds_err ds_state_write(struct ds_state *state, json_t *drafts, uint64_t *written,
                                         struct ds_detail *detail);
 
