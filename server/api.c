@@ -238,7 +238,7 @@ static bool has_media(const struct ds_call *call, const char *want)
            (have[size] == '\0' || have[size] == ';' || have[size] == ' ');
 }
 
-static enum ds_err take_body(struct ds_call *call, int *status)
+static enum ds_err take_body(struct ds_call *call)
 {
     const char *takes = call->route->takes;
 
@@ -249,7 +249,7 @@ static enum ds_err take_body(struct ds_call *call, int *status)
         return DS_OK;
     }
     if (!has_media(call, is_media(takes) ? takes : "application/json")) {
-        *status = 415;
+        call->status = 415;
         return ds_call_wrong(call, DS_ERR_USAGE, "Content-Type: not what this takes");
     }
     if (is_media(takes)) {
@@ -261,21 +261,21 @@ static enum ds_err take_body(struct ds_call *call, int *status)
 
 /* ---- Dispatch ---- */
 
-static enum ds_err dispatch(struct ds_call *call, int *status)
+static enum ds_err dispatch(struct ds_call *call)
 {
     const char *other = NULL;
 
     call->route = find_route(call, &other);
     if (call->route == NULL) {
         if (other != NULL) {
-            *status = 405;
+            call->status = 405;
             ds_http_add_header(call->answer, "Allow", other);
             return ds_call_wrong(call, DS_ERR_USAGE, "not with this method");
         }
         return ds_call_wrong(call, DS_ERR_NOT_FOUND, "no such path");
     }
     DS_TRY(authorise(call));
-    DS_TRY(take_body(call, status));
+    DS_TRY(take_body(call));
     call->answer->status = 200;
     call->answer->content_type =
         is_media(call->route->gives) ? call->route->gives : "application/json";
@@ -314,7 +314,6 @@ void ds_api_handle(void *context, const struct ds_http_request *request,
 {
     struct ds_api *api = context;
     struct ds_call *call = ds_arena_alloc(request->arena, sizeof(*call));
-    int status = 0;
 
     DS_ASSERT(call != NULL);
     call->api = api;
@@ -323,14 +322,14 @@ void ds_api_handle(void *context, const struct ds_http_request *request,
     call->answer = answer;
     call->out = &answer->body;
     call->arena = request->arena;
-    enum ds_err err = dispatch(call, &status);
+    enum ds_err err = dispatch(call);
 
     if (err == DS_OK && answer->body.failed) {
         err = DS_ERR_LIMIT;
-        status = 500;
+        call->status = 500;
     }
     if (err != DS_OK) {
-        answer_problem(call, err, status != 0 ? status : ds_err_http(err));
+        answer_problem(call, err, call->status != 0 ? call->status : ds_err_http(err));
     }
     log_call(call, err);
     json_decref(call->body);

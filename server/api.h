@@ -58,6 +58,7 @@ struct ds_call {
     json_t *body;                            /* Of routes that take a shape. */
     struct ds_detail detail;
     uint32_t retry_after_s; /* Goes with DS_ERR_BUSY. */
+    int status;             /* Of an error, where another one than its own fits; 0: its own. */
     uint32_t opened;        /* Personal fields that were opened. */
 };
 

@@ -193,7 +193,7 @@ enum ds_err ds_folder_place(const char *aside, const char *path, struct ds_detai
 
     DS_TRY(ds_file_sync_folder(aside));
     if (rename(aside, path) != 0) {
-        return failed(path, "is in use", detail);
+        return failed(path, "exists already and is not empty", detail);
     }
     DS_TRY(folder_of(path, folder));
     return ds_file_sync_folder(folder);

@@ -244,8 +244,8 @@ static int serve(const struct options *options)
     }
     free(daemon);
     if (err != DS_OK) {
-        (void)fprintf(stderr, "doorstepd: %s%s%s\n", ds_err_text(err),
-                      detail.text[0] != '\0' ? ": " : "", detail.text);
+        (void)fprintf(stderr, "doorstepd: %s: %s\n", ds_err_text(err),
+                      detail.text[0] != '\0' ? detail.text : options->data);
         return exit_of(err);
     }
     return EXIT_GOOD;

@@ -51,6 +51,7 @@ enum ds_err ds_route_login(struct ds_call *call)
 
     if (err != DS_OK) {
         ds_metrics_add(&call->office->metrics->logins_refused, 1);
+        call->status = err == DS_ERR_BUSY ? 429 : 0; /* He asks too often; the server is well. */
         return ds_call_wrong(
             call, err, err == DS_ERR_AUTH ? "user or password is wrong" : "too many tries; wait");
     }

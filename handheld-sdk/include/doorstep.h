@@ -49,14 +49,14 @@ extern "C" {
 /* Numbers equal those of the system's one error table. */
 enum ds_handheld_error {
     DS_E_OK = 0,
-    DS_E_LIMIT,       /* A fixed limit would be exceeded. */
+    DS_E_LIMIT,       /* Larger or longer than allowed. */
     DS_E_NOMEM,       /* Out of memory. */
     DS_E_DECODE,      /* Bytes do not follow the format. */
     DS_E_SCHEMA,      /* A value is not allowed; detail names the field. */
-    DS_E_USAGE,       /* The call or its arguments make no sense. */
+    DS_E_USAGE,       /* Wrong arguments. */
     DS_E_NOT_FOUND,   /* There is no such thing. */
     DS_E_EXISTS,      /* It exists already. */
-    DS_E_CONFLICT,    /* The present state does not allow it. */
+    DS_E_CONFLICT,    /* Not possible as things stand. */
     DS_E_AUTH,        /* Wrong PIN; or the server does not know this device. */
     DS_E_FORBIDDEN,   /* Not allowed (a used enrolment code). */
     DS_E_SIGNATURE,   /* A signature, tag or hash does not match. */

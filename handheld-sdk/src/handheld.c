@@ -209,13 +209,17 @@ static enum ds_err open_vault(struct ds_handheld *h, const struct ds_handheld_op
         ds_detail_set(detail, "the store was made on other hardware, or is damaged", NULL);
     }
     DS_TRY(err);
-    if (pin != NULL && !h->vault.exists) {
-        DS_TRY(ds_vault_create(&h->vault, ds_slice_of_text(pin)));
-    } else if (pin != NULL) {
-        DS_TRY(ds_vault_unlock(&h->vault, ds_slice_of_text(pin), detail));
-    } else if (!h->vault.exists) {
+    if (pin == NULL && !h->vault.exists) {
         ds_detail_set(detail, "there is no vault here yet", NULL);
         return DS_ERR_NOT_FOUND;
+    }
+    if (pin != NULL) {
+        err = h->vault.exists ? ds_vault_unlock(&h->vault, ds_slice_of_text(pin), detail)
+                              : ds_vault_create(&h->vault, ds_slice_of_text(pin));
+        if (err == DS_ERR_USAGE) {
+            ds_detail_set(detail, "a PIN has 4 to 64 characters", NULL);
+        }
+        DS_TRY(err);
     }
     return ds_hand_load(h);
 }

@@ -16,29 +16,29 @@
 /* Every error the system knows, once.
  * Columns: name, HTTP status, may the caller retry the identical request, text for people. */
 /* clang-format off */
-#define DS_ERR_TABLE(X)                                                                     \
-    X(DS_OK,               200, false, "ok")                                                \
-    X(DS_ERR_LIMIT,        413, false, "a fixed limit would be exceeded")                   \
-    X(DS_ERR_NOMEM,        503, true,  "out of memory")                                     \
-    X(DS_ERR_DECODE,       400, false, "bytes do not follow the format")                    \
-    X(DS_ERR_SCHEMA,       422, false, "value is not allowed by the schema")                \
-    X(DS_ERR_USAGE,        400, false, "the call or its arguments make no sense")           \
-    X(DS_ERR_NOT_FOUND,    404, false, "there is no such thing")                            \
-    X(DS_ERR_EXISTS,       409, false, "it exists already")                                 \
-    X(DS_ERR_CONFLICT,     409, false, "the present state does not allow it")               \
-    X(DS_ERR_AUTH,         401, false, "who asks is not known, or the proof is wrong")      \
-    X(DS_ERR_FORBIDDEN,    403, false, "who asks may not do this")                          \
-    X(DS_ERR_SIGNATURE,    400, false, "a signature, tag or hash does not match")           \
-    X(DS_ERR_GAP,          409, true,  "earlier sequences are missing")                     \
-    X(DS_ERR_FORK,         409, false, "same sequence, other content")                      \
-    X(DS_ERR_LOCKED,       423, true,  "locked: a PIN or another process holds it")         \
-    X(DS_ERR_BUSY,         503, true,  "too much at once, try again later")                 \
-    X(DS_ERR_FULL,         507, true,  "no room left on the storage")                       \
-    X(DS_ERR_IO,           503, true,  "storage or network failed")                         \
-    X(DS_ERR_UNREACHABLE,  503, true,  "the other side cannot be reached")                  \
-    X(DS_ERR_NOT_OURS,     502, true,  "an answer came, but not from our server")           \
-    X(DS_ERR_INTEGRITY,    500, false, "stored data does not match its own hash")           \
-    X(DS_ERR_EPOCH,        503, true,  "the server is older than a head it once signed")    \
+#define DS_ERR_TABLE(X)                                                                            \
+    X(DS_OK,               200, false, "ok")                                                       \
+    X(DS_ERR_LIMIT,        413, false, "larger or longer than allowed")                            \
+    X(DS_ERR_NOMEM,        503, true,  "out of memory")                                            \
+    X(DS_ERR_DECODE,       400, false, "the bytes do not follow the format")                       \
+    X(DS_ERR_SCHEMA,       422, false, "a value is not allowed")                                   \
+    X(DS_ERR_USAGE,        400, false, "wrong arguments")                                          \
+    X(DS_ERR_NOT_FOUND,    404, false, "not found")                                                \
+    X(DS_ERR_EXISTS,       409, false, "it exists already")                                        \
+    X(DS_ERR_CONFLICT,     409, false, "not possible as things stand")                             \
+    X(DS_ERR_AUTH,         401, false, "unknown, or wrong password, PIN or key")                   \
+    X(DS_ERR_FORBIDDEN,    403, false, "not allowed")                                              \
+    X(DS_ERR_SIGNATURE,    400, false, "a signature, tag or hash does not match")                  \
+    X(DS_ERR_GAP,          409, true,  "earlier work is missing")                                  \
+    X(DS_ERR_FORK,         409, false, "same number, other content")                               \
+    X(DS_ERR_LOCKED,       423, true,  "locked, or in use by another process")                     \
+    X(DS_ERR_BUSY,         503, true,  "too much at once; try again later")                        \
+    X(DS_ERR_FULL,         507, true,  "no room left on the disk")                                 \
+    X(DS_ERR_IO,           503, true,  "reading or writing failed")                                \
+    X(DS_ERR_UNREACHABLE,  503, true,  "the other side cannot be reached")                         \
+    X(DS_ERR_NOT_OURS,     502, true,  "an answer came, but not from our server")                  \
+    X(DS_ERR_INTEGRITY,    500, false, "stored data does not match its own hash")                  \
+    X(DS_ERR_EPOCH,        503, true,  "the server is older than it once was")                     \
     X(DS_ERR_VERSION,      409, false, "made by a newer version than this one")
 /* clang-format on */
 

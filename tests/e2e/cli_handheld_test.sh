@@ -96,6 +96,12 @@ wrong_calls__say_what_is_wrong_and_record_nothing() {
     exits 1 handheld read --meter 1001 --index 1060 --photo nothing.jpg
     exits 2 handheld visit --meter 1001 --outcome party
     exits 1 handheld list --book B77
+    # A book of somebody else, known by name alone.
+    printf 'number,name\nB02,二册\n' >book.csv
+    exits 0 "$doorstep" import s book.csv --kind book
+    exits 0 handheld sync
+    exits 1 handheld list --book B02
+    holds 'not silent' "$err" 'book B02'
     exits 2 handheld list
     exits 2 env -u DOORSTEP_PIN "$doorstep" handheld --store h books
     exits 1 env DOORSTEP_PIN=0000 "$doorstep" handheld --store h books
@@ -145,6 +151,34 @@ an_instant__of_its_own_is_taken_for_what_it_is() {
         .instant_ms < 1000000000000 and .instant_ms != null)] | length')"
 }
 
+# change DEVICE STATE: as an administrator, over the API.
+change() {
+    curl -s -o /dev/null -H "Authorization: Bearer $session" -H 'Content-Type: application/json' \
+        -d "{\"state\":\"$2\"}" "$url/api/v1/devices/$1/state"
+}
+
+sync__tells_a_handheld_that_was_shut_out_and_does_not_end_with_0() {
+    local session device
+    enrolled
+    printf 'a long password\n' >password
+    exits 0 "$doorstep" user add s --name root --role admin --password-file password
+    session=$(curl -s -H 'Content-Type: application/json' \
+        -d '{"user":"root","password":"a long password"}' "$url/api/v1/login" | jq -r .session)
+    device=$(handheld status --json | jq -r .device)
+    exits 0 handheld read --meter 1001 --index 1060
+    change "$device" suspended
+    exits 1 handheld sync --json
+    holds told "$err" 'the station has suspended this handheld: what it sends waits in quarantine'
+    equal 'delivered all the same' 0 "$(printf '%s' "$out" | jq .unsent)"
+    change "$device" active
+    exits 0 handheld sync
+    change "$device" wiped
+    exits 1 handheld sync
+    holds told "$err" 'the station has wiped this handheld'
+    exits 1 handheld sync
+    holds 'told again' "$err" 'the vault was wiped'
+}
+
 what_became_of_it__is_told() {
     enrolled
     exits 0 handheld read --meter 1001 --index 1060
@@ -171,4 +205,5 @@ run_cases a_day__is_done_with_the_server_gone_and_needs_one_exchange \
     the_pin__may_come_from_a_file_and_status_needs_none \
     a_mistyped_store__makes_no_handheld_and_harms_no_bundle \
     an_instant__of_its_own_is_taken_for_what_it_is \
+    sync__tells_a_handheld_that_was_shut_out_and_does_not_end_with_0 \
     what_became_of_it__is_told

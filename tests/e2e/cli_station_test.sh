@@ -11,6 +11,10 @@ station__is_made_once_and_says_what_it_is() {
     exits 1 "$doorstep" station init s --number S1 --name x --offset +08:00 --json
     equal error DS_ERR_EXISTS "$(printf '%s' "$out" | jq -r .error)"
     exits 2 "$doorstep" station init t --number S1 --name x --offset 8
+    # What stands in the call is wrong: 2, and the word is named.
+    exits 2 "$doorstep" station init t --number S1 --name x --offset Z --billing nobody
+    holds word "$err" '--billing nobody: give central or doorstep'
+    exits 2 "$doorstep" station init t --number '' --name x --offset Z
     exits 1 "$doorstep" station show nowhere
     # A clock of its own is for sample stations.
     exits 1 "$doorstep" station init t --number S1 --name x --offset Z --clock 2026-01-01T00:00:00Z
@@ -28,6 +32,35 @@ every_command__is_listed_and_answers_help_in_text() {
     exits 2 "$doorstep" import s
     exits 0 "$doorstep" --version
     holds version "$out" '^doorstep [0-9]'
+}
+
+# What happened, to what, once.
+messages__name_what_is_wrong_and_say_it_once() {
+    small_station s
+    mkdir full
+    : >full/file
+    exits 1 "$doorstep" station init full --number S1 --name x --offset Z
+    holds 'a folder that is used' "$err" 'full: exists already and is not empty$'
+    exits 1 "$doorstep" import s nothing.csv --kind worker
+    holds file "$err" 'nothing.csv'
+    exits 2 env DOORSTEP_PIN=12 "$doorstep" handheld --store h enrol DS1:x
+    holds 'a PIN' "$err" 'h: a PIN has 4 to 64 characters$'
+    exec 9>>s/lock
+    flock 9
+    exits 1 "$doorstep" station show s
+    holds 'in use' "$err" 's: another process works with this station$'
+    flock -u 9
+    # Damage is told by both programs, with a place.
+    cp -r s t
+    LC_ALL=C sed -i 's/一册/一冊/g' t/store/data.mdb
+    exits 4 "$doorstep" rebuild t
+    ! printf '%s' "$err" | grep -q '\(stored data does not match its own hash\).*\1' ||
+        complain "said twice: $err"
+    head -c 8192 /dev/zero | dd of=t/store/data.mdb conv=notrunc status=none
+    code=0
+    "$doorstepd" --data t --listen 127.0.0.1:0 2>err || code=$?
+    [ $code != 0 ] || complain 'it serves'
+    ! grep -q ': $' err || complain "nothing named: $(cat err)"
 }
 
 # Each kind exported as CSV loads again and changes nothing; so does the GeoJSON.
@@ -224,6 +257,7 @@ asset__and_tariff_and_code_load_from_the_sample() {
 }
 
 run_cases station__is_made_once_and_says_what_it_is \
+    messages__name_what_is_wrong_and_say_it_once \
     every_command__is_listed_and_answers_help_in_text \
     exports__load_again_and_change_nothing \
     one_command_at_a_time__holds_the_station \

@@ -660,6 +660,21 @@ static void dispatch__what_does_not_fit_is_refused_by_name(void **state)
     free(deep);
 }
 
+static void login__who_tries_too_often_hears_429_and_how_long_to_wait(void **state)
+{
+    struct test_office *o = &office;
+    const char *wrong = "{\"user\":\"nobody-at-all\",\"password\":\"a wrong password\"}";
+
+    (void)state;
+    for (int64_t i = 0; i < o->site.config.session_tries_max; i++) {
+        test_call(o, "POST", "/api/v1/login", wrong);
+        assert_int_equal(o->status, 401);
+    }
+    test_call(o, "POST", "/api/v1/login", wrong);
+    assert_int_equal(o->status, 429);
+    assert_non_null(strstr(o->extra, "Retry-After: "));
+}
+
 static void b14__a_huge_json_is_refused(void **state)
 {
     struct test_office *o = &office;
@@ -865,6 +880,7 @@ int main(void)
         cmocka_unit_test(events__beyond_the_cap_comes_503_with_retry_after),
         cmocka_unit_test(login__cookies_need_the_header_token_for_changes),
         cmocka_unit_test(dispatch__what_does_not_fit_is_refused_by_name),
+        cmocka_unit_test(login__who_tries_too_often_hears_429_and_how_long_to_wait),
         cmocka_unit_test(b14__a_huge_json_is_refused),
         cmocka_unit_test(roles__each_cell_of_routes_and_roles_holds),
         cmocka_unit_test(personal__is_opened_only_for_those_who_may_see_it),

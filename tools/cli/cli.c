@@ -461,8 +461,10 @@ enum ds_exit ds_cli_fail(struct ds_cli *cli, enum ds_err err, const struct ds_de
 {
     const char *where = cli->command != NULL ? cli->command->name : "";
     const char *what = detail != NULL ? detail->text : "";
-    fprintf(cli->err, "doorstep %s: %s%s%s\n", where, ds_err_text(err), what[0] != '\0' ? ": " : "",
-            what);
+    /* A refusal that came without words has the error's own: they are said once. */
+    bool own = what[0] != '\0' && strcmp(what, ds_err_text(err)) != 0;
+    fprintf(cli->err, "doorstep %s: %s%s%s\n", where, ds_err_text(err), own ? ": " : "",
+            own ? what : "");
     ds_cli_put_text(cli, "error", ds_err_name(err));
     ds_cli_put_text(cli, "detail", what);
     return ds_exit_of(err);

@@ -88,6 +88,40 @@ static void put_sync(struct ds_cli *cli, const struct ds_handheld_sync_result *r
                  result->exchanges, result->sent_ops, result->acknowledged_ops, result->rows);
 }
 
+/* What the station says of this handheld; NULL: nothing. */
+static const char *standing(unsigned commands)
+{
+    if ((commands & DS_HANDHELD_WIPED) != 0) {
+        return "the station has wiped this handheld: pulled data is gone, and it reads no more";
+    }
+    if ((commands & DS_HANDHELD_REVOKED) != 0) {
+        return "the station has revoked this handheld: what it sends waits in quarantine";
+    }
+    if ((commands & DS_HANDHELD_SUSPENDED) != 0) {
+        return "the station has suspended this handheld: what it sends waits in quarantine";
+    }
+    return NULL;
+}
+
+/* A sync that came to its end, and yet not all is well: everything must have arrived. */
+static enum ds_exit judge_sync(struct ds_cli *cli, const struct ds_handheld_sync_result *result,
+                               const struct ds_handheld_status *status)
+{
+    const char *said = standing(status->commands);
+    ds_cli_put(cli, "commands", json_integer(status->commands));
+    if (said != NULL) {
+        ds_cli_note(cli, "doorstep handheld sync: %s", said);
+    }
+    if (status->unsent > 0) {
+        ds_cli_note(cli,
+                    "doorstep handheld sync: %" PRIu64 " ops are not delivered; they are safe "
+                    "here, sync again%s%s",
+                    status->unsent, status->problem[0] != '\0' ? ": " : "", status->problem);
+        return result->acknowledged_ops > 0 ? DS_EXIT_PARTLY : DS_EXIT_FAILED;
+    }
+    return said == NULL ? DS_EXIT_OK : DS_EXIT_FAILED;
+}
+
 static enum ds_exit sync_store(struct ds_cli *cli, struct ds_handheld_store *store)
 {
     struct ds_handheld_detail why = {""};
@@ -109,6 +143,7 @@ static enum ds_exit sync_store(struct ds_cli *cli, struct ds_handheld_store *sto
         ds_cli_put_text(cli, "receipt", status.receipt);
         ds_cli_put_number(cli, "unsent", (int64_t)status.unsent);
         ds_cli_print(cli, "%s", status.receipt);
+        return judge_sync(cli, &result, &status);
     }
     return DS_EXIT_OK;
 }
@@ -125,6 +160,7 @@ struct listing {
     json_t *items;
     bool only_open;
     bool whole;
+    uint64_t walked; /* Meters of the book, those that are not listed too. */
 };
 
 static bool put_book(void *context, const struct ds_handheld_book *book)
@@ -213,6 +249,7 @@ static bool put_place(void *context, const struct ds_handheld_place *place)
     struct listing *list = context;
     bool open = place->slot_state == DS_HANDHELD_SLOT_NONE ||
                 place->slot_state == DS_HANDHELD_SLOT_EMPTY || place->re_read;
+    list->walked++;
     if (list->only_open && !open) {
         return true;
     }
@@ -242,6 +279,12 @@ static enum ds_exit list_book(struct ds_cli *cli, struct ds_handheld_store *stor
         error = ds_handheld_walk(store->handheld, &book, put_place, &list);
     }
     ds_cli_put(cli, "meters", list.items);
+    if (error == DS_E_OK && list.walked == 0) {
+        snprintf(why.text, sizeof(why.text), "book %.40s has no meters on this handheld", number);
+        error = DS_E_NOT_FOUND;
+    } else if (error == DS_E_OK && json_array_size(list.items) == 0) {
+        ds_cli_note(cli, "every meter of book %s is read", number);
+    }
     return error == DS_E_OK ? DS_EXIT_OK : failed(cli, error, &why);
 }
 

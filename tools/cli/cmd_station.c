@@ -40,6 +40,12 @@ enum ds_exit ds_cmd_station_init(struct ds_cli *cli)
     if (ds_cli_instant(cli, "clock", &clock_ms, &detail) != DS_OK) {
         return ds_cli_usage(cli, "%s", detail.text);
     }
+    if (ds_enum_number(DS_LIST_billing_authority, authority) == 0) {
+        return ds_cli_usage(cli, "--billing %s: give central or doorstep", billing);
+    }
+    if (ds_cli_value(cli, "number")[0] == '\0' || ds_cli_value(cli, "name")[0] == '\0') {
+        return ds_cli_usage(cli, "--number and --name may not be empty");
+    }
     DS_SET(&station, station, number, ds_slice_of_text(ds_cli_value(cli, "number")));
     DS_SET(&station, station, name, ds_slice_of_text(ds_cli_value(cli, "name")));
     DS_SET(&station, station, offset_min, offset_min);

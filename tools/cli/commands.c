@@ -246,7 +246,9 @@ static const struct ds_cli_command commands[] = {
     ROW("book assign", "DIR", assign_options, ds_cmd_book_assign, "Give a book to a reader.", ""),
     ROW("journal verify", "DIR", NONE, ds_cmd_journal_verify,
         "Verify every entry, signature, chain and the tree.",
-        "A changed byte is named by entry, device and sequence: exit 4."),
+        "A changed byte: exit 4. It is named by its entry, and by device and sequence where these "
+        "can\n"
+        "still be read."),
     ROW("journal head", "DIR", NONE, ds_cmd_journal_head, "Epoch, size and root of the journal.",
         ""),
     ROW("rebuild", "DIR", NONE, ds_cmd_rebuild, "Fold the journal into a fresh store and compare.",
@@ -268,9 +270,13 @@ static const struct ds_cli_command commands[] = {
         "Enrol with a code (`device code`).", ""),
     ROW("handheld sync", "", sync_options, ds_cmd_handheld_sync,
         "Send and take until nothing is left.",
-        "Locked, it hands in sealed work only. Once a day, and with --prove, the server has to "
-        "prove "
-        "that its journal is a continuation of what this handheld saw."),
+        "Without the PIN it hands in sealed work only. Work that is not delivered: exit 3 if a
+        "
+        "part was, else 1. A handheld that the station suspended, revoked or wiped says so: exit 1.
+        "
+        "Once a day, and with --prove, the server has to prove that its journal is a continuation
+        "
+        "of what this handheld saw."),
     ROW("handheld books", "", store_options, ds_cmd_handheld_books, "Books and their progress.",
         ""),
     ROW("handheld list", "", list_options, ds_cmd_handheld_list, "A book in walking order.", ""),

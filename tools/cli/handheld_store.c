@@ -54,7 +54,7 @@ enum ds_err ds_handheld_store_open(struct ds_cli *cli, enum ds_handheld_use use,
     int error = ds_handheld_open(&options, given ? pin.text : NULL, &store->handheld, &why);
     memset(&pin, 0, sizeof(pin));
     if (error != DS_E_OK) {
-        ds_detail_set(detail, options.dir, ": ", why.text, NULL);
+        ds_detail_set(detail, options.dir, why.text[0] != '\0' ? ": " : "", why.text, NULL);
     }
     return ds_err_of_handheld(error);
 }
