@@ -270,12 +270,9 @@ static const struct ds_cli_command commands[] = {
         "Enrol with a code (`device code`).", ""),
     ROW("handheld sync", "", sync_options, ds_cmd_handheld_sync,
         "Send and take until nothing is left.",
-        "Without the PIN it hands in sealed work only. Work that is not delivered: exit 3 if a
-        "
-        "part was, else 1. A handheld that the station suspended, revoked or wiped says so: exit 1.
-        "
-        "Once a day, and with --prove, the server has to prove that its journal is a continuation
-        "
+        "Without the PIN it hands in sealed work only. Work that is not delivered: exit 3 if a\n"
+        "part was, else 1. A handheld that was suspended, revoked or wiped says so: exit 1.\n"
+        "Once a day, and with --prove, the server has to prove that its journal is a continuation\n"
         "of what this handheld saw."),
     ROW("handheld books", "", store_options, ds_cmd_handheld_books, "Books and their progress.",
         ""),
