@@ -372,6 +372,8 @@ enum ds_err ds_site_open(struct ds_site *site, const char *dir,
     enum ds_err err = open_all(site, options, detail);
 
     if (err != DS_OK) {
+        err = ds_store_explain(site->store, err, detail);
+        err = ds_store_explain(site->key_store, err, detail);
         ds_store_close(site->store);
         ds_store_close(site->key_store);
         (void)close(site->lock_fd);

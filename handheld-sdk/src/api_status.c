@@ -125,6 +125,9 @@ static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
     DS_TRY(ds_store_begin(h->store, false, &txn));
     enum ds_err err = ds_safe_scrub(&h->vault, txn, bad);
     ds_txn_abort(txn);
+    if (err == DS_ERR_INTEGRITY) {
+        ds_detail_set(detail, "values are whole, and do not open with this vault's keys", NULL);
+    }
     if (err != DS_OK || !h->vault.open) {
         return err;
     }

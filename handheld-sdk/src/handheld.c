@@ -237,7 +237,7 @@ static enum ds_err open_all(struct ds_handheld *h, const struct ds_handheld_opti
     ds_ports_init(&h->ports, options);
     take_options(h, options);
     DS_TRY(open_store(h, options, detail));
-    return open_vault(h, options, pin, detail);
+    return ds_store_explain(h->store, open_vault(h, options, pin, detail), detail);
 }
 
 int ds_handheld_open(const struct ds_handheld_options *options, const char *pin,

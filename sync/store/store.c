@@ -272,3 +272,16 @@ enum ds_err ds_store_scrub(struct ds_store *store, uint64_t *values, uint64_t *b
     }
     return err;
 }
+
+enum ds_err ds_store_explain(struct ds_store *store, enum ds_err err, struct ds_detail *detail)
+{
+    uint64_t values = 0;
+    uint64_t bad = 0;
+    struct ds_detail found = {""};
+    if (store == NULL || (err != DS_ERR_INTEGRITY && err != DS_ERR_IO) ||
+        ds_store_scrub(store, &values, &bad, &found) != DS_ERR_INTEGRITY) {
+        return err;
+    }
+    ds_detail_set(detail, found.text, NULL);
+    return DS_ERR_INTEGRITY;
+}

@@ -124,5 +124,9 @@ DS_NODISCARD enum ds_err ds_store_room(struct ds_store *store, struct ds_store_r
  * there is any; a damaged file is one fault, and its values are not read. */
 DS_NODISCARD enum ds_err ds_store_scrub(struct ds_store *store, uint64_t *values, uint64_t *bad,
                                         struct ds_detail *detail);
+/* Is damage why something failed? After DS_ERR_INTEGRITY or DS_ERR_IO the store is scrubbed: if it
+ * is damaged, detail tells where and the answer is DS_ERR_INTEGRITY; else err, detail untouched. */
+DS_NODISCARD enum ds_err ds_store_explain(struct ds_store *store, enum ds_err err,
+                                          struct ds_detail *detail);
 
 #endif

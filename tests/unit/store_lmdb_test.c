@@ -367,36 +367,7 @@ static void copy__wants_an_existing_folder_without_a_store(void **state)
     ds_txn_abort(txn);
 }
 
-/* ---- Flipped bits (case F9) ----------------------------------------------------------------- */
-
-#define FLIP_PAIRS 400U
-
-/* A value of its own for each pair, a few of them over several pages. */
-static struct ds_slice flip_value(uint32_t pair, uint32_t version, uint8_t room[static 10000])
-{
-    struct prng prng = {(uint64_t)version << 32 | pair};
-    size_t size = pair % 40 == 0 ? 5000 + prng_below(&prng, 5000) : 20 + prng_below(&prng, 100);
-    prng_fill(&prng, room, size);
-    return (struct ds_slice){room, size};
-}
-
-static void flip_key(uint32_t pair, uint8_t key[static 4])
-{
-    for (unsigned i = 0; i < 4; i++) {
-        key[i] = (uint8_t)(pair >> (24 - 8 * i));
-    }
-}
-
-enum flip { FLIP_HARMLESS, FLIP_FOUND, FLIP_SCRUBBED, FLIP_WRONG, FLIP_DIED };
-
-/* cmocka catches these to fail the case; a child shall die of them. */
-static void die_of_signals(void)
-{
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
-    for (size_t i = 0; i < DS_COUNT(numbers); i++) {
-        (void)signal(numbers[i], SIG_DFL);
-    }
-}
+/* ---- Flipped bits (case F9; more in tests/crash/rot_test.c) ---------------------------------- */
 
 static void flip_bit(const char *path, size_t bit)
 {
@@ -407,131 +378,6 @@ static void flip_bit(const char *path, size_t bit)
     byte ^= (uint8_t)(1U << bit % 8);
     assert_int_equal(pwrite(fd, &byte, 1, (off_t)(bit / 8)), 1);
     assert_int_equal(close(fd), 0);
-}
-
-/* Does an older version of the pair have this value? Its tag is right, so a pointer that a flipped
- * bit turned to an outdated page gives it; only the scrub can tell. */
-static bool is_outdated(uint32_t pair, uint32_t versions, struct ds_slice value)
-{
-    static uint8_t room[10000];
-    for (uint32_t version = 0; version < versions; version++) {
-        if (ds_slice_equal(value, flip_value(pair, version, room))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* In a child: read everything from the damaged store. Wrong is a value that never stood under its
- * key; or one that is outdated or absent when neither a read nor the scrub gives that away. */
-static enum flip read_damaged(const char *dir, uint32_t versions)
-{
-    static uint8_t room[10000];
-    struct ds_store *store = NULL;
-    struct ds_store_lmdb_options options = {0};
-    struct ds_txn *txn = NULL;
-    bool found = false;
-    bool missing = false;
-    if (ds_store_lmdb_open(dir, &options, &store, NULL) != DS_OK ||
-        ds_store_begin(store, false, &txn) != DS_OK) {
-        return FLIP_FOUND;
-    }
-    for (uint32_t pair = 0; pair < FLIP_PAIRS; pair++) {
-        uint8_t key[4];
-        struct ds_slice value;
-        flip_key(pair, key);
-        enum ds_err err = ds_txn_get(txn, (uint8_t)(pair % 3), DS_SLICE_OF(key), &value);
-        if (err == DS_OK && !ds_slice_equal(value, flip_value(pair, versions - 1, room))) {
-            if (!is_outdated(pair, versions - 1, value)) {
-                return FLIP_WRONG;
-            }
-            missing = true;
-        }
-        missing = missing || err == DS_ERR_NOT_FOUND;
-        found = found || (err != DS_OK && err != DS_ERR_NOT_FOUND);
-    }
-    ds_txn_abort(txn);
-    uint64_t values = 0;
-    uint64_t bad = 0;
-    bool scrubbed = ds_store_scrub(store, &values, &bad, NULL) != DS_OK;
-    ds_store_close(store);
-    if (found || scrubbed) {
-        return found ? FLIP_FOUND : FLIP_SCRUBBED;
-    }
-    return missing || values != FLIP_PAIRS + 1 ? FLIP_WRONG : FLIP_HARMLESS;
-}
-
-static void flips_of(struct fixture *fixture, uint32_t versions, unsigned count,
-                     unsigned counts[static 5])
-{
-    static uint8_t room[10000];
-    char dir[SCRATCH_PATH_SIZE];
-    char file[SCRATCH_PATH_SIZE];
-    size_t size = 0;
-    for (uint32_t version = 0; version < versions; version++) {
-        for (uint32_t pair = 0; pair < FLIP_PAIRS; pair += 10) {
-            struct ds_txn *txn = fixture_begin(fixture, true);
-            for (uint32_t i = pair; i < pair + 10; i++) {
-                uint8_t key[4];
-                flip_key(i, key);
-                assert_int_equal(ds_txn_put(txn, (uint8_t)(i % 3), DS_SLICE_OF(key),
-                                            flip_value(i, version, room)),
-                                 DS_OK);
-            }
-            assert_int_equal(ds_txn_commit(txn), DS_OK);
-        }
-    }
-    scratch_join(&fixture->scratch, "store", dir);
-    scratch_join(&fixture->scratch, "store/data.mdb", file);
-    ds_store_close(fixture->store);
-    uint8_t *before = read_file(file, &size);
-    struct prng prng = {versions};
-    for (unsigned i = 0; i < count; i++) {
-        size_t bit = prng_below(&prng, size * 8);
-        flip_bit(file, bit);
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            die_of_signals();
-            _exit((int)read_damaged(dir, versions));
-        }
-        int status = 0;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        flip_bit(file, bit);
-        counts[WIFEXITED(status) ? WEXITSTATUS(status) : FLIP_DIED]++;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == FLIP_WRONG) {
-            print_message("wrong: versions %u, bit %zu: page %zu byte %zu bit %zu\n", versions, bit,
-                          bit / 8 / 4096, bit / 8 % 4096, bit % 8);
-        }
-    }
-    /* Nobody "repaired" anything. */
-    uint8_t *after = read_file(file, &size);
-    assert_memory_equal(before, after, size);
-    free(before);
-    free(after);
-    fixture_open(fixture);
-}
-
-/* DS_STORE_FLIPS runs another number of flips. */
-static void case_f9__a_flipped_bit_is_found_and_never_read_as_a_value(void **state)
-{
-    unsigned flips = 250;
-    const char *text = getenv("DS_STORE_FLIPS");
-    if (text != NULL) {
-        flips = (unsigned)strtoul(text, NULL, 10);
-    }
-    /* With several versions of each value the file is full of outdated pages, tags and all. */
-    for (uint32_t versions = 1; versions < 4; versions += 2) {
-        unsigned counts[5] = {0};
-        flips_of(*state, versions, flips, counts);
-        print_message("harmless %u, found by reads %u, by the scrub %u, wrong %u, died %u\n",
-                      counts[FLIP_HARMLESS], counts[FLIP_FOUND], counts[FLIP_SCRUBBED],
-                      counts[FLIP_WRONG], counts[FLIP_DIED]);
-        assert_int_equal(counts[FLIP_WRONG], 0);
-        assert_in_range(counts[FLIP_FOUND], flips / 4, flips);
-        /* LMDB itself may stumble over a page and end the process: found as well, if rudely. */
-        assert_in_range(counts[FLIP_DIED], 0, flips / 100);
-    }
 }
 
 /* An empty table must never take the place of one whose name has rotted. */
@@ -666,7 +512,6 @@ int main(void)
         CASE(case_f9__a_table_whose_name_rotted_is_not_made_anew),
         CASE(case_f9__each_bit_of_a_commits_number_is_watched),
         CASE(case_f9__an_outdated_page_is_found_by_the_scrub),
-        CASE(case_f9__a_flipped_bit_is_found_and_never_read_as_a_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

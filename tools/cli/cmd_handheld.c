@@ -1,4 +1,4 @@
-/* handheld --store H enrol, sync, books, list, show, status, log, bundle. */
+/* handheld --store H enrol, sync, books, list, show, status, log, scrub, bundle. */
 #include "schema/base/text.h"
 #include "server/files.h"
 #include "tools/cli/commands.h"
@@ -432,6 +432,25 @@ static enum ds_exit show_log(struct ds_cli *cli, struct ds_handheld_store *store
 enum ds_exit ds_cmd_handheld_log(struct ds_cli *cli)
 {
     return with_store(cli, DS_HANDHELD_USE_WORK, show_log);
+}
+
+/* ---- scrub ---- */
+
+static enum ds_exit scrub(struct ds_cli *cli, struct ds_handheld_store *store)
+{
+    struct ds_handheld_detail why = {""};
+    uint64_t values = 0;
+    uint64_t bad = 0;
+    int error = ds_handheld_scrub(store->handheld, &values, &bad, &why);
+    ds_cli_put_number(cli, "values", (int64_t)values);
+    ds_cli_put_number(cli, "bad", (int64_t)bad);
+    ds_cli_print(cli, "%" PRIu64 " values read, %" PRIu64 " bad", values, bad);
+    return error == DS_E_OK ? DS_EXIT_OK : failed(cli, error, &why);
+}
+
+enum ds_exit ds_cmd_handheld_scrub(struct ds_cli *cli)
+{
+    return with_store(cli, true, scrub);
 }
 
 /* ---- bundle export ---- */

@@ -60,6 +60,7 @@ enum ds_exit ds_cmd_handheld_list(struct ds_cli *cli);
 enum ds_exit ds_cmd_handheld_show(struct ds_cli *cli);
 enum ds_exit ds_cmd_handheld_status(struct ds_cli *cli);
 enum ds_exit ds_cmd_handheld_log(struct ds_cli *cli);
+enum ds_exit ds_cmd_handheld_scrub(struct ds_cli *cli);
 enum ds_exit ds_cmd_handheld_read(struct ds_cli *cli);
 enum ds_exit ds_cmd_handheld_visit(struct ds_cli *cli);
 
