@@ -94,7 +94,7 @@ static struct head wide_head(const uint8_t *data, size_t left)
     return wrong != NULL ? refuse(wrong) : (struct head){form->kind, 1 + form->width, number, NULL};
 }
 
-static struct head head_of(const uint8_t *data, size_t left)
+static inline struct head head_of(const uint8_t *data, size_t left)
 {
     if (left == 0) {
         return refuse("truncated");
@@ -126,7 +126,7 @@ static struct head head_of(const uint8_t *data, size_t left)
 
 /* The head, and that its content can be there: bytes of a str or bin, one byte at least for each
  * value of an array or map. *content is the size of a str's or bin's bytes. */
-static struct head checked_head(const uint8_t *data, size_t left, size_t *content)
+static inline struct head checked_head(const uint8_t *data, size_t left, size_t *content)
 {
     struct head head = head_of(data, left);
     *content = 0;

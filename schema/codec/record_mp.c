@@ -355,11 +355,18 @@ static enum ds_err take_pair(const struct ds_record_type *type, struct ds_cursor
 enum ds_err ds_record_decode(const struct ds_record_type *type, struct ds_slice map_bytes,
                              struct ds_arena *arena, void *record, struct ds_detail *detail)
 {
+    memset(record, 0, type->size);
+    DS_TRY(ds_mp_scan(map_bytes, detail));
+    return ds_record_decode_scanned(type, map_bytes, arena, record, detail);
+}
+
+enum ds_err ds_record_decode_scanned(const struct ds_record_type *type, struct ds_slice map_bytes,
+                                     struct ds_arena *arena, void *record, struct ds_detail *detail)
+{
     struct ds_presence *presence = record;
     struct runs runs = {0, 0, 0, 0};
     struct ds_cursor cursor;
     memset(record, 0, type->size);
-    DS_TRY(ds_mp_scan(map_bytes, detail));
     ds_cursor_init(&cursor, map_bytes);
     if (ds_mp_peek(&cursor) != DS_MP_MAP) {
         ds_detail_set(detail, type->name, ": not a map", NULL);

@@ -28,6 +28,10 @@ DS_NODISCARD enum ds_err ds_record_encode_op(const struct ds_record_type *type, 
 DS_NODISCARD enum ds_err ds_record_decode(const struct ds_record_type *type,
                                           struct ds_slice map_bytes, struct ds_arena *arena,
                                           void *record, struct ds_detail *detail);
+/* The same of bytes that ds_mp_scan() has passed, or that we wrote and that a tag guards. */
+DS_NODISCARD enum ds_err ds_record_decode_scanned(const struct ds_record_type *type,
+                                                  struct ds_slice map_bytes, struct ds_arena *arena,
+                                                  void *record, struct ds_detail *detail);
 
 /* One value, never nil. member points to the struct's member (see the DS_C_* types). */
 void ds_field_encode(const struct ds_field *field, const void *member, struct ds_builder *out);

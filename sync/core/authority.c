@@ -2,6 +2,7 @@
 
 #include "schema/codec/msgpack.h"
 #include "sync/core/hash.h"
+#include "sync/core/slot.h"
 
 #include <string.h>
 
@@ -145,7 +146,6 @@ static const struct step {
     {DS_REC_swap, DS_TAG_swap_meter, DS_REC_meter, 0},
     {DS_REC_visit, DS_TAG_visit_meter, DS_REC_meter, 0},
     {DS_REC_visit, DS_TAG_visit_premises, DS_REC_premises, 0},
-    {DS_REC_slot, DS_TAG_slot_meter, DS_REC_meter, 0},
     {DS_REC_anomaly, DS_TAG_anomaly_meter, DS_REC_meter, 0},
     {DS_REC_quarantine_item, DS_TAG_quarantine_item_device, DS_REC_device, 0},
     {DS_REC_decision, DS_TAG_decision_target, 0, DS_TAG_decision_target_type},
@@ -166,6 +166,25 @@ static enum ds_err by_link(struct ds_txn *txn, uint8_t *type, struct ds_id *id, 
     enum ds_err err = ds_link_next(txn, &key, &order, id, &child);
     *found = err == DS_OK;
     *type = DS_REC_meter;
+    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
+}
+
+/* A slot's row is projected; of it only the meter is asked, which its pointer names. */
+static enum ds_err by_slot(struct ds_txn *txn, uint8_t *type, struct ds_id *id, bool *found)
+{
+    uint8_t register_kind = 0;
+    uint32_t period = 0;
+    struct ds_id meter;
+    *found = false;
+    if (*type != DS_REC_slot) {
+        return DS_OK;
+    }
+    enum ds_err err = ds_slot_find(txn, id, &meter, &register_kind, &period);
+    *found = err == DS_OK;
+    if (*found) {
+        *type = DS_REC_meter;
+        *id = meter;
+    }
     return err == DS_ERR_NOT_FOUND ? DS_OK : err;
 }
 
@@ -190,6 +209,11 @@ enum ds_err ds_units_add_team(struct ds_txn *txn, const struct ds_id *station, u
     enum { STEPS_MAX = 6 }; /* conflict, task, premises, meter, book, worker. */
     struct ds_id at = *id;
     for (int i = 0; i < STEPS_MAX; i++) {
+        bool found = false;
+        DS_TRY(by_slot(txn, &type, &at, &found));
+        if (found) {
+            fields = (struct ds_slice){NULL, 0};
+        }
         if (fields.size == 0) {
             DS_TRY(stored(txn, type, &at, &fields));
         }
@@ -200,7 +224,7 @@ enum ds_err ds_units_add_team(struct ds_txn *txn, const struct ds_id *station, u
             }
             return DS_OK;
         }
-        bool found = by_field(fields, &type, &at);
+        found = by_field(fields, &type, &at);
         if (!found) {
             DS_TRY(by_link(txn, &type, &at, &found));
         }

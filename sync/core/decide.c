@@ -77,18 +77,20 @@ static enum ds_err order_re_read(struct ds_fold *fold, const struct ds_slot_full
 static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *decision,
                                struct ds_told *told)
 {
-    struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
     struct ds_slot_full *slot = ds_slot_new(fold);
-    if (row == NULL || slot == NULL) {
+    struct ds_id meter;
+    uint8_t register_kind = 0;
+    uint32_t period = 0;
+    if (slot == NULL) {
         return DS_ERR_NOMEM;
     }
-    enum ds_err err = ds_record_load(fold->txn, DS_REC_slot, &decision->target, fold->arena, row);
+    enum ds_err err = ds_slot_find(fold->txn, &decision->target, &meter, &register_kind, &period);
     if (err == DS_ERR_NOT_FOUND) {
         return refuse(told, "decision.target: there is no such slot");
     }
     DS_TRY(err);
-    DS_TRY(
-        ds_slot_load(fold, &row->meter, (uint8_t)row->register_kind, (uint32_t)row->period, slot));
+    DS_TRY(ds_slot_load(fold, &meter, register_kind, period, slot));
+    slot->content = ds_slot_content(slot);
     if (!DS_HAS(decision, decision, candidates_hash) ||
         !ds_hash_equal(&decision->candidates_hash, &slot->content)) {
         return stale(told, "there is new evidence since the decision was made");

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Ids are hashes, or random, or end in a sequence: two words of them are spread enough. */
-static size_t spread(const struct ds_id *id, size_t more, size_t count)
+size_t ds_desk_spread(const struct ds_id *id, size_t more, size_t count)
 {
     uint64_t words[2];
     memcpy(words, id->byte, sizeof(words));
@@ -28,148 +28,40 @@ struct ds_desk *ds_desk_begin(void *memory, struct ds_txn *txn)
     return desk;
 }
 
-void ds_desk_forget(struct ds_desk *desk, uint8_t type, const struct ds_id *id)
+enum ds_err ds_desk_forget(struct ds_fold *fold, uint8_t type, const struct ds_id *id)
 {
-    size_t at = 0;
+    struct ds_desk *desk = fold->desk;
     switch (type) {
     case DS_REC_meter:
-        at = spread(id, 0, DS_DESK_FACTS);
-        if (ds_id_equal(&desk->facts[at].meter, id)) {
-            desk->facts[at].valid = 0;
-        }
-        break;
+        return ds_facts_forget(fold, id);
     case DS_REC_premises:
+        return ds_facts_forget_all(fold, DS_LINK_PREMISES_METER, id);
     case DS_REC_account:
+        return ds_facts_forget_all(fold, DS_LINK_ACCOUNT_METER, id);
     case DS_REC_tariff:
         desk->places++;
-        break;
+        return DS_OK;
     case DS_REC_book:
     case DS_REC_period:
         desk->books++;
-        break;
+        return DS_OK;
     case DS_REC_role_grant:
     case DS_REC_worker:
         desk->roles++;
-        break;
+        return DS_OK;
     case DS_REC_rule_setting:
         desk->rules_loaded = false;
-        break;
+        return DS_OK;
     default:
-        break;
-    }
-}
-
-/* Load a record, or an empty one if there is none. */
-static enum ds_err load_or_empty(struct ds_fold *fold, uint8_t type, const struct ds_id *id,
-                                 void *record, size_t size)
-{
-    enum ds_err err = ds_record_load(fold->txn, type, id, fold->arena, record);
-    if (err == DS_ERR_NOT_FOUND) {
-        memset(record, 0, size);
         return DS_OK;
     }
-    return err;
-}
-
-static enum ds_err take_place(struct ds_fold *fold, const struct ds_meter *meter,
-                              struct ds_rule_meter *rule)
-{
-    struct ds_premises *premises = DS_FOLD_NEW(fold, struct ds_premises);
-    if (premises == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    if (!DS_HAS(meter, meter, premises)) {
-        return DS_OK;
-    }
-    DS_TRY(load_or_empty(fold, DS_REC_premises, &meter->premises, premises, sizeof(*premises)));
-    if (DS_HAS(premises, premises, lat_e7) && DS_HAS(premises, premises, lon_e7)) {
-        rule->position.lat_e7 = (int32_t)premises->lat_e7;
-        rule->position.lon_e7 = (int32_t)premises->lon_e7;
-        rule->position_quality = (enum ds_position_quality)DS_GET(
-            premises, premises, position_quality, DS_POSITION_imported);
-        rule->accuracy_m = DS_GET(premises, premises, accuracy_m, 0);
-    }
-    return DS_OK;
-}
-
-static enum ds_err take_account(struct ds_fold *fold, const struct ds_meter *meter,
-                                struct ds_rule_meter *rule)
-{
-    struct ds_account *account = DS_FOLD_NEW(fold, struct ds_account);
-    struct ds_tariff *tariff = DS_FOLD_NEW(fold, struct ds_tariff);
-    if (account == NULL || tariff == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    if (DS_HAS(meter, meter, account)) {
-        DS_TRY(load_or_empty(fold, DS_REC_account, &meter->account, account, sizeof(*account)));
-    }
-    if (DS_HAS(account, account, tariff)) {
-        struct ds_id id = ds_numbered_id(&fold->meta->station, DS_REC_tariff, account->tariff);
-        DS_TRY(load_or_empty(fold, DS_REC_tariff, &id, tariff, sizeof(*tariff)));
-    }
-    rule->account_class = (enum ds_account_class)DS_GET(account, account, class, 0);
-    rule->paused = DS_GET(account, account, state, 0) == DS_ACCOUNT_paused;
-    rule->price_e4 = DS_GET(tariff, tariff, price_e4, 0);
-    return DS_OK;
-}
-
-static enum ds_err take_meter(struct ds_fold *fold, const struct ds_id *id, struct ds_facts *facts)
-{
-    struct ds_meter *meter = DS_FOLD_NEW(fold, struct ds_meter);
-    struct ds_rule_meter *rule = &facts->rule;
-    if (meter == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    memset(facts, 0, sizeof(*facts));
-    enum ds_err err = ds_record_load(fold->txn, DS_REC_meter, id, fold->arena, meter);
-    if (err == DS_ERR_NOT_FOUND) {
-        memset(meter, 0, sizeof(*meter));
-    } else {
-        DS_TRY(err);
-    }
-    facts->exists = err == DS_OK;
-    facts->merged = DS_HAS(meter, meter, merged_into);
-    facts->merged_into = meter->merged_into;
-    facts->has_book = DS_HAS(meter, meter, book);
-    facts->book = meter->book;
-    facts->has_digits = DS_HAS(meter, meter, dial_digits);
-    facts->has_unit = DS_HAS(meter, meter, unit_l);
-    rule->meter = *id;
-    rule->dial_digits = (int32_t)DS_GET(meter, meter, dial_digits, 0);
-    rule->unit_l = DS_GET(meter, meter, unit_l, 0);
-    rule->multiplier = DS_GET(meter, meter, multiplier, 0);
-    rule->kind = (enum ds_meter_kind)DS_GET(meter, meter, kind, 0);
-    rule->yearly_l = DS_GET(meter, meter, yearly_l, 0);
-    rule->has_expiry = DS_HAS(meter, meter, expiry_day);
-    rule->expiry_day = DS_GET(meter, meter, expiry_day, 0);
-    rule->cabinet = DS_HAS(meter, meter, cabinet) ? ds_cabinet_key(meter->cabinet) : 0;
-    DS_TRY(take_place(fold, meter, rule));
-    return take_account(fold, meter, rule);
-}
-
-enum ds_err ds_desk_meter(struct ds_fold *fold, const struct ds_id *meter,
-                          const struct ds_facts **facts)
-{
-    struct ds_desk *desk = fold->desk;
-    size_t at = spread(meter, 0, DS_DESK_FACTS);
-    *facts = &desk->facts[at].facts;
-    if (desk->facts[at].valid == desk->places && ds_id_equal(&desk->facts[at].meter, meter)) {
-        return DS_OK;
-    }
-    size_t mark = ds_arena_mark(fold->arena);
-    desk->facts[at].valid = 0;
-    DS_TRY(take_meter(fold, meter, &desk->facts[at].facts));
-    ds_arena_rewind(fold->arena, mark);
-    desk->facts[at].meter = *meter;
-    desk->facts[at].valid = desk->places;
-    return DS_OK;
 }
 
 enum ds_err ds_desk_book(struct ds_fold *fold, const struct ds_id *book,
                          struct ds_book_facts **facts)
 {
     struct ds_desk *desk = fold->desk;
-    size_t at = spread(book, 0, DS_DESK_BOOKS);
+    size_t at = ds_desk_spread(book, 0, DS_DESK_BOOKS);
     *facts = &desk->book[at].facts;
     if (desk->book[at].valid == desk->books && ds_id_equal(&desk->book[at].id, book)) {
         return DS_OK;
@@ -200,7 +92,7 @@ enum ds_err ds_desk_period(struct ds_fold *fold, const struct ds_id *book, uint3
                            int64_t *state)
 {
     struct ds_desk *desk = fold->desk;
-    size_t at = spread(book, period, DS_DESK_PERIODS);
+    size_t at = ds_desk_spread(book, period, DS_DESK_PERIODS);
     if (desk->period[at].valid != desk->books || desk->period[at].period != period ||
         !ds_id_equal(&desk->period[at].book, book)) {
         size_t mark = ds_arena_mark(fold->arena);
@@ -210,8 +102,11 @@ enum ds_err ds_desk_period(struct ds_fold *fold, const struct ds_id *book, uint3
         }
         desk->period[at].valid = 0;
         struct ds_id id = ds_period_id(&fold->meta->station, book, period);
-        DS_TRY(load_or_empty(fold, DS_REC_period, &id, row, sizeof(*row)));
-        desk->period[at].state = DS_GET(row, period, state, 0);
+        enum ds_err err = ds_record_load(fold->txn, DS_REC_period, &id, fold->arena, row);
+        if (err != DS_OK && err != DS_ERR_NOT_FOUND) {
+            return err;
+        }
+        desk->period[at].state = err == DS_OK ? DS_GET(row, period, state, 0) : 0;
         ds_arena_rewind(fold->arena, mark);
         desk->period[at].book = *book;
         desk->period[at].period = period;
@@ -253,7 +148,7 @@ enum ds_err ds_desk_grants(struct ds_fold *fold, const struct ds_id *worker,
     const struct ds_id *station = &fold->meta->station;
     const struct ds_slice stored = {NULL, 0};
     struct ds_units units = {.count = 0};
-    size_t at = spread(worker, 0, DS_DESK_WORKERS);
+    size_t at = ds_desk_spread(worker, 0, DS_DESK_WORKERS);
     struct ds_worker_grants *made = &desk->worker[at].grants;
     *grants = made;
     if (desk->worker[at].valid == desk->roles && ds_id_equal(&desk->worker[at].worker, worker)) {

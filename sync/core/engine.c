@@ -1,4 +1,5 @@
 #include "schema/codec/msgpack.h"
+#include "sync/core/feed.h"
 #include "sync/core/fold.h"
 #include "sync/core/mutant.h"
 #include "sync/core/slot.h"
@@ -256,22 +257,21 @@ static enum ds_err fold_life(struct ds_fold *fold, const struct ds_incarnation *
 }
 
 /* Is somebody else living on: does the life go on though a child of it, or of a branch of it, has
- * begun? Then two devices hold one key. */
-static enum ds_err is_clone(struct ds_fold *fold, const struct ds_incarnation *name, uint64_t seq,
-                            bool *clone)
+ * begun? Then two devices hold one key. Ops of that life after *last are a clone's. */
+static enum ds_err find_clone(struct ds_fold *fold, const struct ds_incarnation *name,
+                              uint64_t *last)
 {
     struct ds_life_row life;
     bool track = fold->batch->lane == DS_LANE_TRACK;
-    *clone = false;
+    *last = UINT64_MAX;
     DS_TRY(ds_life_load(fold->txn, name, &life));
-    if (!ds_incarnation_is_none(&life.child) &&
-        seq > (track ? life.child_track_seq : life.child_work_seq)) {
-        *clone = true;
+    if (!ds_incarnation_is_none(&life.child)) {
+        *last = track ? life.child_track_seq : life.child_work_seq;
     }
-    for (size_t i = 0; i < life.branch_count && !*clone; i++) {
+    for (size_t i = 0; i<life.branch_count && * last> 0; i++) {
         struct ds_life_row branch;
         DS_TRY(ds_life_load(fold->txn, &life.branch[i].name, &branch));
-        *clone = !ds_incarnation_is_none(&branch.child);
+        *last = ds_incarnation_is_none(&branch.child) ? *last : 0;
     }
     return DS_OK;
 }
@@ -306,7 +306,7 @@ static enum ds_err clamp_seen(struct ds_fold *fold, struct ds_op *op)
 }
 
 static enum ds_err fold_one(struct ds_fold *fold, const struct ds_incarnation *name,
-                            struct ds_op *op, uint64_t seq)
+                            struct ds_op *op, uint64_t seq, uint64_t *clone_after)
 {
     size_t mark = ds_arena_mark(fold->arena);
     fold->op = op;
@@ -317,12 +317,13 @@ static enum ds_err fold_one(struct ds_fold *fold, const struct ds_incarnation *n
                                     .seq = seq,
                                     .lane = (uint8_t)fold->batch->lane};
     DS_TRY(clamp_seen(fold, op));
-    DS_TRY(is_clone(fold, name, seq, &fold->clone));
+    fold->clone = seq > *clone_after;
     if (fold->clone) {
         DS_TRY(suspend_device(fold));
     }
     if (op->type == DS_REC_life) {
         DS_TRY(fold_life(fold, name));
+        DS_TRY(find_clone(fold, name, clone_after));
     }
     enum ds_err err = ds_fold_op(fold);
     ds_arena_rewind(fold->arena, mark);
@@ -333,6 +334,8 @@ static enum ds_err fold_ops(struct ds_fold *fold, const struct ds_judged *judged
 {
     const struct ds_batch *batch = fold->batch;
     struct ds_cursor cursor;
+    uint64_t clone_after = 0;
+    DS_TRY(find_clone(fold, &judged->writer, &clone_after));
     ds_cursor_init(&cursor, batch->ops);
     for (uint64_t seq = batch->first_seq; seq < batch->first_seq + batch->count; seq++) {
         struct ds_op op;
@@ -342,7 +345,7 @@ static enum ds_err fold_ops(struct ds_fold *fold, const struct ds_judged *judged
         if (seq < judged->first_new) {
             continue;
         }
-        DS_TRY(fold_one(fold, &judged->writer, &op, seq));
+        DS_TRY(fold_one(fold, &judged->writer, &op, seq, &clone_after));
     }
     struct ds_lane_row lane = {.exists = true,
                                .device = batch->device,
@@ -536,6 +539,7 @@ enum ds_err ds_engine_fold(struct ds_desk *desk, struct ds_shard_meta *meta, str
         return ds_txn_del(desk->txn, DS_TABLE_JOURNAL, ds_key_slice(&key));
     }
     next.size = fold->position;
+    DS_TRY(ds_desk_settle(desk));
     DS_TRY(ds_meta_store(desk->txn, &next));
     *meta = next;
     return DS_OK;
@@ -546,7 +550,7 @@ enum ds_err ds_engine_digest(struct ds_txn *txn, struct ds_hash *digest)
     struct ds_hasher hasher;
     ds_hasher_init(&hasher, (struct ds_slice){NULL, 0}, sizeof(digest->byte));
     ds_hasher_add(&hasher, DS_SLICE_LIT("doorstep digest 1"));
-    for (unsigned table = DS_TABLE_ROW; table <= DS_TABLE_PACE; table++) {
+    for (unsigned table = DS_TABLE_ROW; table <= DS_TABLE_FACTS; table++) {
         struct ds_key key = {.byte = {0}, .size = 1};
         for (;;) {
             struct ds_slice found;

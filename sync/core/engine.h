@@ -82,6 +82,10 @@ DS_NODISCARD enum ds_err ds_feed_page(struct ds_txn *txn, const struct ds_cursor
                                       uint64_t snapshot, size_t rows_max, size_t bytes_max,
                                       struct ds_arena *arena, struct ds_page *page);
 
+/* Entries of all feeds, and rows that know of theirs: equal, or the state contradicts itself. Walks
+ * everything; for checks. */
+DS_NODISCARD enum ds_err ds_feed_count(struct ds_txn *txn, uint64_t *entries, uint64_t *members);
+
 /* Exports (the outbox): every revision once, in journal order. */
 struct ds_export {
     uint64_t position;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { FIELDS_ROOM = 65536, BODY_MAX = 60000 };
+enum { BODY_MAX = 60000, NIL_BYTE = 0xc0 };
 
 bool ds_cell_id(struct ds_row_state *row, uint8_t tag, struct ds_id *id)
 {
@@ -72,8 +72,9 @@ enum ds_err ds_fold_link(struct ds_fold *fold, enum ds_link kind, const struct d
 {
     struct ds_key key = ds_key_link(kind, parent, order, child);
     if (kind == DS_LINK_BOOK_PERIOD) {
-        ds_desk_forget(fold->desk, DS_REC_period, child);
+        DS_TRY(ds_desk_forget(fold, DS_REC_period, child));
     }
+    fold->desk->tasks_known = fold->desk->tasks_known && kind != DS_LINK_METER_TASK;
     return ds_txn_put(fold->txn, DS_TABLE_LINK, ds_key_slice(&key), (struct ds_slice){&type, 1});
 }
 
@@ -82,7 +83,7 @@ enum ds_err ds_fold_unlink(struct ds_fold *fold, enum ds_link kind, const struct
 {
     struct ds_key key = ds_key_link(kind, parent, order, child);
     if (kind == DS_LINK_BOOK_PERIOD) {
-        ds_desk_forget(fold->desk, DS_REC_period, child);
+        DS_TRY(ds_desk_forget(fold, DS_REC_period, child));
     }
     return ds_txn_del(fold->txn, DS_TABLE_LINK, ds_key_slice(&key));
 }
@@ -184,27 +185,24 @@ static const char *malformed(const struct ds_record_type *type, const struct ds_
     return "";
 }
 
-static bool has_tag(struct ds_slice fields, uint8_t wanted)
-{
-    struct ds_cursor cursor;
-    ds_cursor_init(&cursor, fields);
-    uint32_t pairs = ds_mp_take_map(&cursor);
-    for (uint32_t i = 0; i < pairs; i++) {
-        uint64_t tag = ds_mp_take_uint(&cursor);
-        struct ds_slice value = ds_mp_take_value(&cursor);
-        if (tag == wanted) {
-            return value.size > 0 && value.data[0] != 0xc0;
-        }
-    }
-    return false;
-}
-
+/* The first required field without a value; NULL: none. */
 static const struct ds_field *missing_field(const struct ds_record_type *type,
                                             struct ds_slice fields)
 {
+    struct ds_cursor cursor;
+    uint32_t valued = 0;
+    ds_cursor_init(&cursor, fields);
+    uint32_t pairs = ds_mp_take_map(&cursor);
+    for (uint32_t i = 0; i < pairs; i++) {
+        const struct ds_field *field = ds_field_by_tag(type, ds_mp_take_uint(&cursor));
+        struct ds_slice value = ds_mp_take_value(&cursor);
+        bool there = field != NULL && value.size > 0 && value.data[0] != NIL_BYTE;
+        valued |= there ? UINT32_C(1) << field->index : 0;
+    }
     for (size_t i = 0; i < type->field_count; i++) {
-        if (type->fields[i].need == DS_NEED_REQUIRED && !has_tag(fields, type->fields[i].tag)) {
-            return &type->fields[i];
+        const struct ds_field *field = &type->fields[i];
+        if (field->need == DS_NEED_REQUIRED && (valued >> field->index & 1) == 0) {
+            return field;
         }
     }
     return NULL;

@@ -115,7 +115,8 @@ enum ds_err ds_op_take(struct ds_cursor *cursor, struct ds_op *op, struct ds_det
     *op = (struct ds_op){0};
     struct ds_cursor rest = *cursor;
     struct ds_slice bytes = ds_take_bytes(&rest, ds_cursor_left(&rest));
-    struct ds_detail inner = {{0}};
+    struct ds_detail inner;
+    inner.text[0] = 0;
     size_t size = 0;
     enum ds_err err = ds_mp_scan_prefix(bytes, &size, detail == NULL ? NULL : &inner);
     if (err != DS_OK) {

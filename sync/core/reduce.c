@@ -267,8 +267,7 @@ static enum ds_err each_register(struct ds_fold *fold, const struct ds_id *meter
             return err;
         }
         if (touch_only && err == DS_OK) {
-            struct ds_id slot = ds_slot_id(&fold->meta->station, meter, kind, period);
-            DS_TRY(ds_fold_touch(fold, DS_REC_slot, &slot));
+            DS_TRY(ds_slot_touch(fold, meter, kind, period));
         } else if (!touch_only && (err == DS_OK || (read && kind == DS_REGISTER_mechanical))) {
             DS_TRY(ds_slot_refresh(fold, meter, kind, period));
         }

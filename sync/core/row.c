@@ -2,6 +2,7 @@
 
 #include "schema/codec/msgpack.h"
 #include "schema/codec/record_mp.h"
+#include "sync/core/slot.h"
 
 #include <string.h>
 
@@ -332,12 +333,45 @@ bool ds_row_outgrown(const struct ds_record_type *type, const struct ds_row_stat
     return unknown > DS_ROW_UNKNOWN_MAX && unknown > unknown_of(type, before);
 }
 
+void ds_row_put_plain(struct ds_builder *builder, const struct ds_row_head *head,
+                      struct ds_slice fields)
+{
+    ds_put_u64(builder, head->made);
+    ds_put_u64(builder, head->changed);
+    ds_put_u8(builder, (uint8_t)head->scope_count);
+    for (size_t i = 0; i < head->scope_count; i++) {
+        ds_put_scope(builder, &head->scopes[i]);
+    }
+    ds_put_u8(builder, 0); /* Writes, cells, groups of siblings. */
+    ds_put_u8(builder, 0);
+    ds_put_u8(builder, 0);
+    ds_put_bytes(builder, fields);
+}
+
+enum ds_err ds_row_of_pair(struct ds_txn *txn, uint8_t type, struct ds_slice pair,
+                           struct ds_arena *arena, struct ds_slice *value)
+{
+    if (type == DS_REC_slot) {
+        return ds_slot_row(txn, pair, arena, value);
+    }
+    *value = pair;
+    return DS_OK;
+}
+
+enum ds_err ds_row_get(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
+                       struct ds_arena *arena, struct ds_slice *value)
+{
+    struct ds_key key = ds_key_row(type, id);
+    struct ds_slice pair;
+    DS_TRY(ds_txn_get(txn, DS_TABLE_ROW, ds_key_slice(&key), &pair));
+    return ds_row_of_pair(txn, type, pair, arena, value);
+}
+
 enum ds_err ds_row_load(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
                         struct ds_arena *arena, struct ds_row_state *row)
 {
-    struct ds_key key = ds_key_row(type, id);
     struct ds_slice value;
-    enum ds_err err = ds_txn_get(txn, DS_TABLE_ROW, ds_key_slice(&key), &value);
+    enum ds_err err = ds_row_get(txn, type, id, arena, &value);
     if (err == DS_ERR_NOT_FOUND) {
         return ds_row_init(row, type, id, arena);
     }
@@ -374,9 +408,8 @@ enum ds_err ds_row_fields(struct ds_slice value, struct ds_slice *fields, uint64
 enum ds_err ds_record_load(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
                            struct ds_arena *arena, void *record)
 {
-    struct ds_key key = ds_key_row(type, id);
     struct ds_slice value;
-    DS_TRY(ds_txn_get(txn, DS_TABLE_ROW, ds_key_slice(&key), &value));
+    DS_TRY(ds_row_get(txn, type, id, arena, &value));
     struct ds_slice fields;
     uint64_t changed = 0;
     DS_TRY(ds_row_fields(value, &fields, &changed));
@@ -384,6 +417,6 @@ enum ds_err ds_record_load(struct ds_txn *txn, uint8_t type, const struct ds_id 
     DS_TRY(ds_arena_copy(arena, fields, &copy));
     const struct ds_record_type *known = ds_record_type_by_number(type);
     DS_ASSERT(known != NULL);
-    enum ds_err err = ds_record_decode(known, copy, arena, record, NULL);
+    enum ds_err err = ds_record_decode_scanned(known, copy, arena, record, NULL);
     return err == DS_ERR_DECODE || err == DS_ERR_SCHEMA ? DS_ERR_INTEGRITY : err;
 }

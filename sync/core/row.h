@@ -66,6 +66,23 @@ struct ds_cell *ds_row_cell_make(struct ds_row_state *row, uint8_t tag); /* NULL
 bool ds_row_outgrown(const struct ds_record_type *type, const struct ds_row_state *before,
                      const struct ds_row_state *row);
 
+struct ds_row_head { /* What stands before the fields. */
+    uint64_t made;
+    uint64_t changed;
+    const struct ds_scope *scopes;
+    size_t scope_count;
+};
+/* A row without versions: head and fields map. */
+void ds_row_put_plain(struct ds_builder *builder, const struct ds_row_head *head,
+                      struct ds_slice fields);
+/* The bytes of a stored row. Most rows lie in DS_TABLE_ROW and are borrowed from the store, but a
+ * slot's is projected into the arena. DS_ERR_NOT_FOUND. */
+DS_NODISCARD enum ds_err ds_row_get(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
+                                    struct ds_arena *arena, struct ds_slice *value);
+/* The same from a pair of DS_TABLE_ROW that a walk has found. */
+DS_NODISCARD enum ds_err ds_row_of_pair(struct ds_txn *txn, uint8_t type, struct ds_slice pair,
+                                        struct ds_arena *arena, struct ds_slice *value);
+
 /* Load a row; row->exists tells. The row borrows the store until the next write. */
 DS_NODISCARD enum ds_err ds_row_load(struct ds_txn *txn, uint8_t type, const struct ds_id *id,
                                      struct ds_arena *arena, struct ds_row_state *row);

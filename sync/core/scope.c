@@ -1,6 +1,6 @@
 /* Which scopes hold a row, and which scopes a device holds (FORMAT.md, "Scopes"). */
 #include "schema/base/text.h"
-#include "sync/core/fold.h"
+#include "sync/core/slot_impl.h"
 
 #include <string.h>
 
@@ -106,19 +106,13 @@ enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id *book, uint32
     return DS_OK;
 }
 
-static enum ds_err slot_scopes(struct ds_fold *fold, struct ds_row_state *row,
-                               struct ds_scope_list *list)
+enum ds_err ds_slot_is_held(struct ds_fold *fold, const struct ds_slot_full *slot, bool *held)
 {
-    struct ds_id book;
-    int64_t period = 0;
     uint32_t from = 0;
-    if (!ds_cell_id(row, DS_TAG_slot_book, &book) ||
-        !ds_cell_int(row, DS_TAG_slot_period, &period)) {
-        return DS_OK;
-    }
-    DS_TRY(ds_slots_from(fold, &book, 0, &from));
-    if (from != 0 && period >= from) {
-        add_scope(list, DS_SCOPE_BOOK, &book, VIEW_READER);
+    *held = false;
+    if (slot->has_book) {
+        DS_TRY(ds_slots_from(fold, &slot->book, 0, &from));
+        *held = from != 0 && slot->period >= from;
     }
     return DS_OK;
 }
@@ -177,8 +171,6 @@ enum ds_err ds_scopes_of_row(struct ds_fold *fold, struct ds_row_state *row,
             add_scope(list, DS_SCOPE_BOOK, &id, VIEW_READER);
         }
         return DS_OK;
-    case DS_REC_slot:
-        return slot_scopes(fold, row, list);
     case DS_REC_task:
         task_scopes(fold, row, list);
         return DS_OK;

@@ -2,8 +2,10 @@
  *
  * Everything shown is recomputed from the candidates, the swaps and the neighbours each time one of
  * them changes, by the rules of schema/rules, so the order of arrival does not matter. Stored
- * packed in DS_TABLE_SLOT (state, not wire); what people see is the row of record `slot`.
- * Private to sync/core. */
+ * packed, once, in DS_TABLE_SLOT (state, not wire): what people see, the row of record `slot`, is
+ * projected from these bytes when it is read, and DS_TABLE_ROW only says under the slot's id where
+ * they are. A slot of the handhelds' window carries what it knows of its predecessors, so that a
+ * reading costs one get and one put. Private to sync/core. */
 #ifndef DS_SYNC_CORE_SLOT_H
 #define DS_SYNC_CORE_SLOT_H
 
@@ -40,6 +42,23 @@ struct ds_slot_result { /* What is billed, and what the next slot needs to know.
     int64_t remaining_l;
 };
 
+enum ds_slot_membership { DS_SLOT_NO_MEMBER, DS_SLOT_IS_MEMBER, DS_SLOT_WAS_MEMBER };
+/* Its place in the feed of the one book that shows it, or that showed it last. */
+struct ds_slot_member {
+    enum ds_slot_membership kind;
+    struct ds_id book;
+    uint64_t position;
+    uint32_t ordinal;
+    struct ds_hash hash; /* Of the row in the scope's digest. */
+};
+struct ds_slot_before { /* What the rules ask of the nearest predecessor beside its past. */
+    bool there;
+    bool has_card;
+    int64_t purchased_l;
+    int64_t remaining_l;
+    struct ds_hash photo;
+};
+
 struct ds_slot_full {
     struct ds_id meter;
     uint8_t register_kind;
@@ -56,7 +75,7 @@ struct ds_slot_full {
     uint64_t sent_position;
     int64_t exported_volume_l; /* Of the last export. */
     struct ds_hash exported;   /* Content of the last export; none: never. */
-    struct ds_hash content;    /* Hash over the candidates. */
+    struct ds_hash content;    /* Hash over the candidates, once recomputed. */
     bool decided;
     uint8_t action;
     bool decision_has_index;
@@ -67,6 +86,24 @@ struct ds_slot_full {
     int64_t decision_volume_l;
     int64_t decision_instant_ms;
     uint64_t decision_position;
+    uint64_t made; /* Of the row; 0: never shown. */
+    uint64_t changed;
+    struct ds_slot_member member;
+    bool member_spilled; /* Scopes that it left before that one have rows in DS_TABLE_MEMBER. */
+    bool has_book;
+    bool exportable;
+    bool shows_history;
+    bool carries_past;       /* past and nearest are those of the last recomputation, and true. */
+    struct ds_id book;       /* The meter's, as the row shows it. */
+    uint64_t marked;         /* Bit per rule: it has a row of anomaly. */
+    uint64_t standing;       /* Of them those that are not gone. */
+    uint32_t open_anomalies; /* As the row shows it. */
+    struct ds_slice stored;  /* As it was loaded; empty: it did not exist. In the arena. */
+    size_t stored_count;     /* Readings then. */
+    bool written;            /* Since it was loaded: stored is what it was. */
+    struct ds_slot_before nearest;
+    size_t past_count;
+    struct ds_slot_past past[DS_SLOT_PAST_MAX]; /* Ascending. */
     size_t swap_count;
     struct ds_swap_seen swaps[DS_SLOT_SWAPS_MAX];
     size_t count;
@@ -81,10 +118,26 @@ struct ds_slot_full *ds_slot_new(struct ds_fold *fold);
 DS_NODISCARD enum ds_err ds_slot_load(struct ds_fold *fold, const struct ds_id *meter,
                                       uint8_t register_kind, uint32_t period,
                                       struct ds_slot_full *slot);
+/* Where the slot of that id is; DS_ERR_NOT_FOUND. */
+DS_NODISCARD enum ds_err ds_slot_find(struct ds_txn *txn, const struct ds_id *id,
+                                      struct ds_id *meter, uint8_t *register_kind,
+                                      uint32_t *period);
 void ds_slot_put(struct ds_builder *b, const struct ds_slot_full *slot);
+/* Into a slot whose head is zero but for meter, register and period. */
 DS_NODISCARD enum ds_err ds_slot_parse(struct ds_slice bytes, struct ds_slot_full *slot);
-/* Only the result, for neighbours; cheap. */
-DS_NODISCARD enum ds_err ds_slot_parse_result(struct ds_slice bytes, struct ds_slot_result *result);
+/* Does the slot know of an entry in a feed? Only looked at, not copied. */
+DS_NODISCARD enum ds_err ds_slot_peek_member(struct ds_slice bytes, bool *member);
+/* Hash over the candidates' ids: equal sets, equal hashes. */
+struct ds_hash ds_slot_content(const struct ds_slot_full *slot);
+/* The row's fields map. */
+DS_NODISCARD enum ds_err ds_slot_fields(const struct ds_slot_full *slot, struct ds_arena *arena,
+                                        struct ds_slice *fields);
+/* The value that DS_TABLE_ROW would hold for the slot that its present value points at. */
+DS_NODISCARD enum ds_err ds_slot_row(struct ds_txn *txn, struct ds_slice pointer,
+                                     struct ds_arena *arena, struct ds_slice *value);
+/* The book's window has moved: the slot enters it or leaves it. */
+DS_NODISCARD enum ds_err ds_slot_touch(struct ds_fold *fold, const struct ds_id *meter,
+                                       uint8_t register_kind, uint32_t period);
 
 /* Add a reading; recompute the slot and, as far as they change, its successors. */
 DS_NODISCARD enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *reading,

@@ -61,51 +61,31 @@ static void candidate_of(struct ds_fold *fold, const struct ds_reading *reading,
 static enum ds_err pace(struct ds_fold *fold, const struct ds_id *meter, struct ds_candidate *made,
                         struct ds_reader_before *before)
 {
+    struct ds_pace *pace = NULL;
+    const struct ds_facts *facts = NULL;
     if (fold->actor != DS_ACTOR_handheld || made->method != DS_METHOD_on_site) {
         return DS_OK;
     }
-    enum { ROOM = 128 };
-    uint8_t bytes[ROOM];
-    struct ds_slice value;
-    struct ds_slice key = DS_SLICE_OF(fold->device.byte);
-    enum ds_err err = ds_txn_get(fold->txn, DS_TABLE_PACE, key, &value);
-    if (err == DS_OK) {
-        struct ds_cursor c;
-        ds_cursor_init(&c, value);
-        uint8_t flags = ds_take_u8(&c);
-        before->meter = ds_take_id(&c);
-        before->instant_ms = (int64_t)ds_take_u64(&c);
-        before->index = (int64_t)ds_take_u64(&c);
-        before->position.lat_e7 = (int32_t)ds_take_u32(&c);
-        before->position.lon_e7 = (int32_t)ds_take_u32(&c);
-        before->accuracy_m = (int64_t)ds_take_u64(&c);
-        before->cabinet = ds_take_u64(&c);
-        before->photo = ds_take_hash(&c);
-        before->has_index = (flags & 1) != 0;
-        before->has_position = (flags & 2) != 0;
-        if (ds_cursor_end(&c) != DS_OK) {
-            return DS_ERR_INTEGRITY;
-        }
+    DS_TRY(ds_desk_pace(fold->desk, &fold->device, &pace));
+    if (pace->there) {
+        *before = pace->last;
         made->before = before;
-    } else if (err != DS_ERR_NOT_FOUND) {
-        return err;
     }
-    const struct ds_facts *facts = NULL;
     DS_TRY(ds_desk_meter(fold, meter, &facts));
-    struct ds_builder b;
-    ds_builder_init(&b, bytes, sizeof(bytes));
-    ds_put_u8(&b, (uint8_t)(made->has_index | (made->has_position && !made->mock) << 1));
-    ds_put_id(&b, meter);
-    ds_put_u64(&b, (uint64_t)made->instant_ms);
-    ds_put_u64(&b, (uint64_t)made->index);
-    ds_put_u32(&b, (uint32_t)made->position.lat_e7);
-    ds_put_u32(&b, (uint32_t)made->position.lon_e7);
-    ds_put_u64(&b, (uint64_t)made->accuracy_m);
-    ds_put_u64(&b, facts->rule.cabinet);
-    ds_put_hash(&b, &made->photo);
-    struct ds_slice made_bytes;
-    DS_TRY(ds_builder_end(&b, &made_bytes));
-    return ds_txn_put(fold->txn, DS_TABLE_PACE, key, made_bytes);
+    pace->there = true;
+    pace->dirty = true;
+    pace->last = (struct ds_reader_before){
+        .meter = *meter,
+        .instant_ms = made->instant_ms,
+        .has_index = made->has_index,
+        .index = made->index,
+        .has_position = made->has_position && !made->mock,
+        .position = made->position,
+        .accuracy_m = made->accuracy_m,
+        .cabinet = facts->rule.cabinet,
+        .photo = made->photo,
+    };
+    return DS_OK;
 }
 
 /* Room for one more: beyond the limit the least ranked one goes (it stays in the journal). */
@@ -409,14 +389,15 @@ enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
 enum ds_err ds_slot_sent(struct ds_fold *fold, const struct ds_id *slot_id, uint32_t revision)
 {
     size_t mark = ds_arena_mark(fold->arena);
-    struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
     struct ds_slot_full *slot = ds_slot_new(fold);
-    if (row == NULL || slot == NULL) {
+    struct ds_id meter;
+    uint8_t register_kind = 0;
+    uint32_t period = 0;
+    if (slot == NULL) {
         return DS_ERR_NOMEM;
     }
-    DS_TRY(ds_record_load(fold->txn, DS_REC_slot, slot_id, fold->arena, row));
-    DS_TRY(
-        ds_slot_load(fold, &row->meter, (uint8_t)row->register_kind, (uint32_t)row->period, slot));
+    DS_TRY(ds_slot_find(fold->txn, slot_id, &meter, &register_kind, &period));
+    DS_TRY(ds_slot_load(fold, &meter, register_kind, period, slot));
     if (revision > slot->sent_revision) {
         slot->sent_revision = revision;
         slot->sent_position = fold->position;

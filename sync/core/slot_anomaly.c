@@ -2,6 +2,8 @@
  * with what stands and written anew each time. */
 #include "sync/core/slot_impl.h"
 
+_Static_assert(DS_RULE_COUNT < 64, "a slot keeps a bit per rule");
+
 static enum ds_err put_anomaly(struct ds_fold *fold, struct ds_slot_work *work,
                                const struct ds_finding *finding, const struct ds_id *id)
 {
@@ -26,18 +28,23 @@ static enum ds_err put_anomaly(struct ds_fold *fold, struct ds_slot_work *work,
     DS_SET(row, anomaly, inputs, inputs);
     DS_SET(row, anomaly, version, finding->version);
     DS_SET(row, anomaly, risk_fen, finding->risk_fen);
-    if (work->has_book) {
-        DS_SET(row, anomaly, book, work->book);
+    if (slot->has_book) {
+        DS_SET(row, anomaly, book, slot->book);
     }
     if (!ds_id_is_none(&finding->op)) {
         DS_SET(row, anomaly, reading, finding->op);
     }
-    work->open_anomalies += open;
+    slot->open_anomalies += open;
     DS_TRY(ds_fold_queue(fold, DS_REC_anomaly, id, finding->risk_fen,
                          open && finding->severity != DS_SEVERITY_note));
     DS_TRY(ds_fold_put_record(fold, DS_REC_anomaly, id, row));
-    return ds_fold_link(fold, DS_LINK_SLOT_ANOMALY, &slot->id, (uint32_t)finding->rule, id,
-                        DS_REC_anomaly);
+    uint64_t bit = UINT64_C(1) << finding->rule;
+    bool linked = (slot->marked & bit) != 0;
+    slot->marked |= bit;
+    slot->standing |= bit;
+    return linked ? DS_OK
+                  : ds_fold_link(fold, DS_LINK_SLOT_ANOMALY, &slot->id, (uint32_t)finding->rule, id,
+                                 DS_REC_anomaly);
 }
 
 /* Anomalies that no rule finds any more are gone; they stay as rows, for somebody saw them. */
@@ -59,21 +66,15 @@ static enum ds_err close_anomaly(struct ds_fold *fold, const struct ds_id *id)
 enum ds_err ds_slot_update_anomalies(struct ds_fold *fold, struct ds_slot_work *work)
 {
     struct ds_slot_full *slot = work->slot;
-    struct ds_key key = ds_link_first(DS_LINK_SLOT_ANOMALY, &slot->id);
-    work->open_anomalies = 0;
-    for (;;) {
-        uint32_t rule = 0;
-        uint8_t type = 0;
-        struct ds_id id;
-        enum ds_err err = ds_link_next(fold->txn, &key, &rule, &id, &type);
-        if (err == DS_ERR_NOT_FOUND) {
-            break;
-        }
-        DS_TRY(err);
-        if (ds_findings_of(&work->findings, (enum ds_rule)rule) == NULL) {
+    slot->open_anomalies = 0;
+    for (uint8_t rule = 1; slot->standing >> rule != 0; rule++) {
+        bool stands = (slot->standing >> rule & 1) != 0;
+        if (stands && ds_findings_of(&work->findings, (enum ds_rule)rule) == NULL) {
+            struct ds_id id = ds_anomaly_id(&fold->meta->station, &slot->id, rule);
             size_t mark = ds_arena_mark(fold->arena);
             DS_TRY(close_anomaly(fold, &id));
             ds_arena_rewind(fold->arena, mark);
+            slot->standing &= ~(UINT64_C(1) << rule);
         }
     }
     for (size_t i = 0; i < work->findings.count; i++) {

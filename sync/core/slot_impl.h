@@ -5,24 +5,19 @@
 #include "sync/core/slot.h"
 
 #define DS_SLOT_SPAN_SWAPS_MAX 8
+#define DS_SLOT_REACH (2 * DS_SLOT_PAST_MAX) /* Slots that are asked for a past, empty ones too. */
 
 /* Everything that one recomputation needs; lives in the fold's arena. */
 struct ds_slot_work {
     struct ds_slot_full *slot;
     struct ds_rule_meter facts;
-    struct ds_id book;
-    struct ds_slot_result previous; /* Of the nearest predecessor. */
-    bool has_previous;
     uint8_t span_digits; /* Dial at the start of the span since the previous index. */
     int64_t span_unit_l;
+    bool alone; /* No predecessor's swaps are in the span. */
     bool period_closed;
     bool period_over;
-    bool has_book;
-    uint32_t open_anomalies;
-    size_t past_count;
     size_t swap_count;
     /* From here on only what is counted is filled. */
-    struct ds_slot_past past[DS_SLOT_PAST_MAX];
     struct ds_swap_seen swaps[DS_SLOT_SPAN_SWAPS_MAX]; /* Of that span. */
     struct ds_findings findings;
 };
@@ -31,7 +26,25 @@ struct ds_slot_work {
 bool ds_slot_decision_holds(const struct ds_slot_full *slot);
 /* Rows, links and queue of what the rules found; counts the open ones into work. */
 DS_NODISCARD enum ds_err ds_slot_update_anomalies(struct ds_fold *fold, struct ds_slot_work *work);
+/* The predecessors into the slot, unless it carries them; swaps and dial of the span into work. */
+DS_NODISCARD enum ds_err ds_slot_gather_past(struct ds_fold *fold, struct ds_slot_work *work);
+/* What a slot is to its successors, and whether two results are the same to them. */
+struct ds_slot_past ds_slot_past_of(uint32_t period, const struct ds_slot_result *result);
+bool ds_slot_past_same(const struct ds_slot_result *a, const struct ds_slot_result *b);
+/* The next slots (as many as steps) forget what they carry. */
+DS_NODISCARD enum ds_err ds_slot_drop_past(struct ds_fold *fold, const struct ds_id *meter,
+                                           uint8_t register_kind, uint32_t period, size_t steps);
+/* Does its book's window hold the slot? */
+DS_NODISCARD enum ds_err ds_slot_is_held(struct ds_fold *fold, const struct ds_slot_full *slot,
+                                         bool *held);
+/* Store the slot as it is; its row is not shown anew. */
 DS_NODISCARD enum ds_err ds_slot_store(struct ds_fold *fold, struct ds_slot_full *slot);
+/* Is the slot's period among those that handhelds hold, so that it shows and carries its past? */
+bool ds_slot_is_recent(const struct ds_fold *fold, const struct ds_slot_full *slot);
+/* Store the slot and show its row, unless it stands so already. */
+DS_NODISCARD enum ds_err ds_slot_show(struct ds_fold *fold, struct ds_slot_full *slot);
+/* The billed part of a row, as an export sends it: everything but the history. */
+void ds_slot_fill(const struct ds_slot_full *slot, struct ds_slot *row);
 /* Choose, compute, find, export, show: one slot. */
 DS_NODISCARD enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot);
 /* The slot, and those after it that look back at it. */

@@ -13,10 +13,10 @@
 enum ds_table {
     DS_TABLE_META = 1,    /* Singletons: "shard", "tree", "epoch". */
     DS_TABLE_JOURNAL = 2, /* number u64 -> entry bytes */
-    DS_TABLE_ROW = 3,     /* type u8, id -> row (row.h) */
+    DS_TABLE_ROW = 3,     /* type u8, id -> row (row.h); of a slot: its key in DS_TABLE_SLOT */
     DS_TABLE_WRITER = 4,  /* incarnation, lane u8 -> writer (writer.h) */
     DS_TABLE_BOUND = 5,   /* incarnation, lane u8, last seq u64 -> where a batch was folded */
-    DS_TABLE_FEED = 6,    /* scope, position u64, ordinal u32 -> type u8, id, gone u8 */
+    DS_TABLE_FEED = 6,    /* scope, position u64, first ordinal u32 -> entries (feed.h) */
     DS_TABLE_MEMBER = 7,  /* scope, type u8, id -> position u64, ordinal u32, gone u8, row hash */
     DS_TABLE_SCOPE = 8,   /* scope -> digest 32, rows u64, last position u64 */
     DS_TABLE_LINK = 9,    /* link kind u8, parent id, order u32, child id -> type u8 of the child */
@@ -26,7 +26,8 @@ enum ds_table {
     DS_TABLE_CURSOR = 13, /* consumer u8 -> last delivery; or 0, type u8, id -> export revision */
     DS_TABLE_PACE = 14,   /* device id -> evidence of its previous reading (slot.h) */
     /* Of the journal, not of the state: no part of the digest. */
-    DS_TABLE_TREE = 16, /* level u8, number u64 -> up to 16 roots of full subtrees (proof.h) */
+    DS_TABLE_FACTS = 15, /* meter id -> what rules ask of it and its surroundings (facts.c) */
+    DS_TABLE_TREE = 16,  /* level u8, number u64 -> up to 16 roots of full subtrees (proof.h) */
 };
 
 enum ds_link {

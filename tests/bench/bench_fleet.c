@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { HANDS_MAX = 512, CODE_SIZE = 1024, BODY_MAX = DS_HANDHELD_REQUEST_MAX };
 static const char pin[] = "13579";
@@ -33,6 +34,7 @@ struct hand {
     int status;
     uint64_t readings;
     uint64_t recorded;
+    int64_t ago_ms; /* Its clocks are behind by this: a round took hours, not a second. */
     bool more;
 };
 static struct hand hands[HANDS_MAX];
@@ -55,6 +57,34 @@ static int post(void *context, const struct ds_handheld_post *message)
     return 0;
 }
 
+/* ---- A clock that the round moves on ---- */
+
+enum { READING_MS = 41000 };
+
+static int64_t clock_ms(clockid_t id, const struct hand *hand)
+{
+    struct timespec at;
+    clock_gettime(id, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000 - hand->ago_ms;
+}
+
+static int64_t wall(void *context)
+{
+    return clock_ms(CLOCK_REALTIME, context);
+}
+
+static int64_t running(void *context)
+{
+    /* The machine may have booted after the round began. */
+    return clock_ms(CLOCK_MONOTONIC, context) + (int64_t)1000 * READING_MS;
+}
+
+static uint32_t boot(void *context)
+{
+    (void)context;
+    return 1;
+}
+
 /* A handheld without a folder has no place for a key of its own. */
 static int hardware(void *context, uint8_t secret[32])
 {
@@ -69,6 +99,7 @@ static void open_hand(struct hand *hand, const char *code, const char *dir, uint
     struct ds_handheld_options options = {
         .dir = dir,
         .transport = {.post = post, .context = hand},
+        .clock = {wall, running, boot, hand},
         .argon = {.passes = 1, .memory_bytes = 8192},
     };
     hand->link.fd = -1;
@@ -132,12 +163,14 @@ static void record(struct hand *hand, uint64_t readings)
         must(ds_handheld_walk(hand->sdk, &books.book[b], plan_place, &plan), "walk", NULL);
         for (size_t i = 0; i < plan.count; i++) {
             struct ds_handheld_detail detail = {{0}};
+            hand->ago_ms = (int64_t)(readings - hand->recorded) * READING_MS;
             struct ds_handheld_reading reading = {
                 .meter = plan.meter[i], .has_index = true, .index = plan.index[i]};
             must(ds_handheld_record_reading(hand->sdk, &reading, NULL, &detail), "read", &detail);
             hand->recorded++;
         }
     }
+    hand->ago_ms = 0;
     if (hand->recorded != readings) {
         bench_fail("only %llu meters to read", (unsigned long long)hand->recorded);
     }
@@ -252,7 +285,7 @@ static void pull(long pid, const char *between)
            (unsigned long long)(hands[0].link.down - down));
 }
 
-static void read_codes(const char *path, const char *dir, uint16_t port)
+static void read_codes(const char *path, const char *dir, uint16_t port, int64_t round_ms)
 {
     char code[CODE_SIZE];
     FILE *file = fopen(path, "r");
@@ -262,6 +295,7 @@ static void read_codes(const char *path, const char *dir, uint16_t port)
     while (hand_count < HANDS_MAX && fgets(code, sizeof code, file) != NULL) {
         code[strcspn(code, "\r\n")] = '\0';
         if (code[0] != '\0') {
+            hands[hand_count].ago_ms = round_ms;
             open_hand(&hands[hand_count++], code, dir, port);
         }
     }
@@ -278,14 +312,16 @@ int main(int count, char **words)
     const char *between = bench_option(count, words, "--between", NULL);
     uint16_t port = (uint16_t)bench_number(count, words, "--port", 0);
     long pid = (long)bench_number(count, words, "--pid", 0);
+    uint64_t readings = bench_number(count, words, "--readings", 400);
     bool is_push = strcmp(mode, "push") == 0;
     if (codes == NULL || port == 0 || pid == 0 ||
         (!is_push && strcmp(mode, "pull") != 0 && strcmp(mode, "catchup") != 0)) {
         bench_fail("usage: bench_fleet push|pull|catchup --port P --pid PID --codes FILE ...");
     }
-    read_codes(codes, is_push ? NULL : bench_option(count, words, "--store", NULL), port);
+    read_codes(codes, is_push ? NULL : bench_option(count, words, "--store", NULL), port,
+               is_push ? (int64_t)readings * READING_MS : 0);
     if (is_push) {
-        push(pid, bench_number(count, words, "--readings", 400), between);
+        push(pid, readings, between);
     } else {
         pull(pid, between);
     }

@@ -182,6 +182,7 @@ static size_t compare_all(struct world *world, const struct walker *walker, stru
         struct ds_id id;
         ds_arena_init(&arena, world->memory, MEMORY_SIZE);
         memcpy(id.byte, found.data + 1, sizeof id.byte);
+        assert_int_equal(ds_row_of_pair(txn, found.data[0], value, &arena, &value), DS_OK);
         assert_int_equal(ds_row_parse(value, found.data[0], &id, &arena, &row), DS_OK);
         key = ds_key_after(found);
         if (!holds(&row, &walker->at.scope)) {

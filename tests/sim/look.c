@@ -42,13 +42,20 @@ void look_journal(struct sim *sim, look_each_op *each,
     ds_txn_abort(txn);
 }
 
-static void parse_row(struct sim *sim, struct ds_slice key, struct ds_slice value,
-                      struct look_row *row)
+/* What is projected lives until LOOK_ROWS more were looked at. */
+enum { LOOK_ROWS = 16, LOOK_ROOM = 16384 };
+
+static void parse_row(struct sim *sim, struct ds_txn *txn, struct ds_slice key,
+                      struct ds_slice pair, struct look_row *row)
 {
+    static _Alignas(max_align_t) uint8_t memory[LOOK_ROWS][LOOK_ROOM];
+    static size_t next;
+    struct ds_arena arena;
+    ds_arena_init(&arena, memory[next++ % LOOK_ROWS], LOOK_ROOM);
     row->type = key.data[0];
     memcpy(row->id.byte, key.data + 1, 16);
-    row->stored = value;
-    SIM_MUST(sim, ds_row_fields(value, &row->fields, &row->changed));
+    SIM_MUST(sim, ds_row_of_pair(txn, row->type, pair, &arena, &row->stored));
+    SIM_MUST(sim, ds_row_fields(row->stored, &row->fields, &row->changed));
 }
 
 void look_rows(struct sim *sim, struct ds_txn *txn, uint8_t type, look_each_row *each,
@@ -64,7 +71,7 @@ void look_rows(struct sim *sim, struct ds_txn *txn, uint8_t type, look_each_row 
             return;
         }
         SIM_MUST(sim, err);
-        parse_row(sim, found, value, &row);
+        parse_row(sim, txn, found, value, &row);
         each(context, &row);
         key = ds_key_after(found);
     }
@@ -80,7 +87,7 @@ bool look_row(struct sim *sim, struct ds_txn *txn, uint8_t type, const struct ds
         return false;
     }
     SIM_MUST(sim, err);
-    parse_row(sim, ds_key_slice(&key), value, row);
+    parse_row(sim, txn, ds_key_slice(&key), value, row);
     return true;
 }
 
