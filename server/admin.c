@@ -250,6 +250,7 @@ static enum ds_err do_code(struct ds_admin_call *call)
     DS_TRY(ds_people_code(call->office, &worker, ds_admin_text(call, "url"),
                           count > 0 ? parsed : NULL, count, &code, &call->detail));
     ds_admin_put(call, "text", json_string(code.text));
+    ds_admin_put(call, "url", json_string(code.url));
     ds_admin_put_number(call, "expires_ms", code.expires_ms);
     return DS_OK;
 }

@@ -32,7 +32,7 @@
  * rows        type: NAME, after?: id, limit? -> rows: [{id, ...fields, personal in clear}], next?
  *             (all records of a type in id order; slot and reading too). type device with
  *             health: true also has worker_number and what the device last told of itself.
- * code        worker, url?, pins?: [64 hex] -> text ("DS1:..."), expires_ms
+ * code        worker, url?, pins?: [64 hex] -> text ("DS1:..."), url, expires_ms
  * user_add    name, password, worker?, worker_name?, roles?: [NAME] -> worker id. Makes the worker
  *             if there is none of that number (default: the user's name), grants the roles.
  * user_remove name

@@ -87,9 +87,22 @@ enum ds_err ds_people_code(struct ds_office *office, const struct ds_id *worker,
     struct coding coding = {.worker = worker, .pins = pins, .pin_count = pin_count};
 
     standard_url(&office->site->config, standard);
+    if (url == NULL && office->site->config.server_public_url[0] == '\0' &&
+        proxy_pin(office->site, &pin) == DS_OK) {
+        ds_detail_set(detail,
+                      "this station has a proxy, but public_url in doorstep.ini is empty: a "
+                      "handheld would call the server's inner address. Set it, or give the url",
+                      (const char *)NULL);
+        return DS_ERR_CONFLICT;
+    }
     if (url == NULL) {
         url = standard;
     }
+    if (strlen(url) > DS_URL_SIZE_MAX) {
+        ds_detail_set(detail, "url: longer than allowed", (const char *)NULL);
+        return DS_ERR_LIMIT;
+    }
+    memcpy(code->url, url, strlen(url) + 1);
     if (pins == NULL && strncmp(url, "https:", 6) == 0) {
         if (proxy_pin(office->site, &pin) != DS_OK) {
             ds_detail_set(detail, "https needs a pin: give it, or make the proxy's certificate",

@@ -8,9 +8,12 @@
 
 struct ds_people_code {
     char text[DS_CODE_TEXT_MAX];
+    char url[DS_URL_SIZE_MAX + 1]; /* What the device will call. */
     int64_t expires_ms;
 };
-/* A code for a device of that worker. url NULL: the settings' public_url. pins NULL: that of the
+/* A code for a device of that worker. url NULL: the settings' public_url; without one, too, a
+ * station that has a proxy's certificate gives none (DS_ERR_CONFLICT), any other the address that
+ * it listens at. pins NULL: that of the
  * proxy's certificate (DIR/tls/pin) if the url is https; https without any is DS_ERR_CONFLICT. */
 DS_NODISCARD enum ds_err ds_people_code(struct ds_office *office, const struct ds_id *worker,
                                         const char *url, const struct ds_hash *pins,

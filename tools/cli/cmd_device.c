@@ -37,7 +37,11 @@ enum ds_exit ds_cmd_device_code(struct ds_cli *cli)
         err = DS_ERR_DECODE;
     }
     if (err == DS_OK) {
+        const char *url = json_string_value(json_object_get(answer, "url"));
         ds_cli_put_text(cli, "code", text);
+        ds_cli_put_text(cli, "url", url != NULL ? url : "");
+        /* The code alone is the answer; beside it, what somebody would check. */
+        ds_cli_note(cli, "the device will call %s", url != NULL ? url : "");
         ds_cli_put(cli, "expires_ms", json_incref(json_object_get(answer, "expires_ms")));
         ds_cli_print(cli, "%s", text);
         err = show_qr(cli, text, &detail);

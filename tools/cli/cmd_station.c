@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* "+08:00", "-03:30", "Z" */
 static bool parse_offset(const char *text, int64_t *offset_min)
@@ -97,6 +98,22 @@ enum ds_exit ds_cmd_station_show(struct ds_cli *cli)
     return err == DS_OK ? DS_EXIT_OK : ds_cli_fail(cli, err, &detail);
 }
 
+/* What is still to be done before handhelds come through the proxy. */
+static void tell_next(struct ds_cli *cli, const struct ds_config *config,
+                      const struct ds_proxy_files *files)
+{
+    const char *colon = strrchr(config->proxy_listen, ':');
+    ds_cli_put_text(cli, "public_url", config->server_public_url);
+    if (config->server_public_url[0] == '\0') {
+        ds_cli_print(cli,
+                     "next, in %s/doorstep.ini under [server]: public_url = https://%s%s, "
+                     "with the name and port that handhelds can reach",
+                     cli->position[0], config->proxy_name, colon != NULL ? colon : "");
+    }
+    ds_cli_print(cli, "then  doorstepd --data %s --behind-proxy", cli->position[0]);
+    ds_cli_print(cli, "and   haproxy -f %s/haproxy.cfg", files->folder);
+}
+
 enum ds_exit ds_cmd_station_proxy(struct ds_cli *cli)
 {
     struct ds_config *config = malloc(sizeof(*config));
@@ -126,10 +143,7 @@ enum ds_exit ds_cmd_station_proxy(struct ds_cli *cli)
         ds_cli_print(cli, "%s: %s", files.folder,
                      files.made ? "a new key and certificate" : "the key that was there");
         ds_cli_print(cli, "pin  %s", files.pin);
-        ds_cli_print(cli,
-                     "next: doorstepd --data %s --behind-proxy, and haproxy -f "
-                     "%s/haproxy.cfg",
-                     cli->position[0], files.folder);
+        tell_next(cli, config, &files);
     }
     free(config);
     return err == DS_OK ? DS_EXIT_OK : ds_cli_fail(cli, err, &detail);
