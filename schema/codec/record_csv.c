@@ -101,6 +101,34 @@ static enum ds_err take_bool(const struct ds_field *field, struct ds_slice text,
     return DS_OK;
 }
 
+/* "class: "palace" is none of residential, commercial, ...": what stood there, and what may. */
+static enum ds_err refuse_word(const struct ds_field *field, struct ds_slice text,
+                               struct ds_detail *detail)
+{
+    enum { SHOWN_MAX = 40, NAME_MAX = 64 }; /* Bytes of the cell that are shown; of a name. */
+    char words[sizeof(detail->text)];
+    struct ds_builder out;
+    size_t shown = text.size < SHOWN_MAX ? text.size : SHOWN_MAX;
+    while (shown < text.size && shown > 0 && (text.data[shown] & 0xC0) == 0x80) {
+        shown--; /* Whole characters. */
+    }
+    if (detail == NULL) {
+        return DS_ERR_SCHEMA;
+    }
+    ds_builder_init(&out, words, sizeof(words));
+    ds_put_text(&out, "\"");
+    ds_put_bytes(&out, (struct ds_slice){text.data, shown});
+    ds_put_text(&out, "\" is none of ");
+    for (int64_t number = 1; number <= ds_enum_last(field->list); number++) {
+        const char *name = ds_enum_name(field->list, number);
+        if (name != NULL && out.used + strlen(name) + 2 < sizeof(words) - NAME_MAX) {
+            ds_put_text(&out, number > 1 ? ", " : "");
+            ds_put_text(&out, name);
+        }
+    }
+    return ds_field_refuse(field, ds_builder_text(&out), detail);
+}
+
 static enum ds_err take_word(const struct ds_field *field, struct ds_slice text, void *member,
                              struct ds_detail *detail)
 {
@@ -109,7 +137,7 @@ static enum ds_err take_word(const struct ds_field *field, struct ds_slice text,
         value = is(text, ds_enum_term(field->list, number)) ? number : 0;
     }
     if (value == 0) {
-        return ds_field_refuse(field, "not a word of its list", detail);
+        return refuse_word(field, text, detail);
     }
     memcpy(member, &value, sizeof(value));
     return DS_OK;

@@ -89,6 +89,61 @@ exports__load_again_and_change_nothing() {
     exits 2 "$doorstep" export s --kind unicorn --format csv
 }
 
+exports__are_for_their_owner_alone_and_for_excel() {
+    small_station s
+    umask 022
+    exits 0 "$doorstep" export s --kind account --format csv --out account.csv
+    equal mode 600 "$(stat -c %a account.csv)"
+    : >old.csv && chmod 644 old.csv
+    exits 0 "$doorstep" export s --kind account --format csv --out old.csv
+    equal 'mode of an old file' 600 "$(stat -c %a old.csv)"
+    exits 0 "$doorstep" export s --kind account --format csv --out -
+    [ ! -e - ] || complain 'a file of that name was made'
+    equal 'the same' "$(cat account.csv)" "$out"
+    # Roles of workers come along, as import takes them.
+    exits 0 "$doorstep" export s --kind worker --format csv --out worker.csv
+    holds header "$(head -n 1 worker.csv)" ',role$'
+    holds role "$(cat worker.csv)" '^W01,.*,reader$'
+    exits 0 "$doorstep" import s worker.csv --kind worker --json
+    equal written 0 "$(printf '%s' "$out" | jq .written)"
+    exits 0 "$doorstep" export s --kind account --format csv --encoding utf-8-bom --out bom.csv
+    equal mark efbbbf "$(head -c 3 bom.csv | od -An -tx1 | tr -d ' ')"
+    exits 0 "$doorstep" import s bom.csv --kind account --json
+    equal written 0 "$(printf '%s' "$out" | jq .written)"
+    exits 0 "$doorstep" export s --kind account --format csv --encoding gb18030 --out gb.csv
+    equal 'in GB18030' "$(cat account.csv)" "$(iconv -f GB18030 -t UTF-8 gb.csv)"
+    exits 2 "$doorstep" export s --kind account --format csv --encoding latin1
+    exits 2 "$doorstep" export s --kind account --format jsonl --encoding gb18030
+}
+
+# What is wrong, where in the user's own file, and what would be right.
+imports__speak_of_the_users_file() {
+    small_station s
+    printf '户号,姓名,类别\nQ1,甲,工业园\nQ2,乙,居民\n' >acc.csv
+    printf '[columns]\nnumber=户号\nname=姓名\nclass=类别\n' >map.ini
+    umask 022
+    exits 3 "$doorstep" import s acc.csv --kind account --map map.ini
+    holds 'column of the file' "$(cat acc.csv.bad.csv)" '^Q1,甲,工业园,2,类别,'
+    holds 'what stood there' "$(cat acc.csv.bad.csv)" '工业园.* is none of residential, '
+    equal mode 600 "$(stat -c %a acc.csv.bad.csv)"
+    # Loaded as it is: the same again, and its columns do not grow.
+    exits 3 "$doorstep" import s acc.csv.bad.csv --kind account --map map.ini
+    [ ! -e acc.csv.bad.csv.bad.csv ] || complain 'bad.csv.bad.csv'
+    equal 'once more' "$(cat acc.csv.bad.csv)" "$(cat acc.csv.bad2.csv)"
+    exits 3 "$doorstep" import s acc.csv.bad2.csv --kind account --map map.ini
+    sed -i 's/工业园/工业/; s/户号/户号/' acc.csv.bad3.csv
+    exits 0 "$doorstep" import s acc.csv.bad3.csv --kind account --map map.ini
+    [ ! -e acc.csv.bad4.csv ] || complain 'nothing was rejected'
+    # The mapping names a column that is not there: which file, which heading.
+    sed -i 's/姓名/户名/' map.ini
+    exits 1 "$doorstep" import s acc.csv --kind account --map map.ini
+    holds 'in the mapping' "$err" 'mapping, line 3: \[columns\] name: the file has no column "户名"'
+    # The commonest mistake is told how to mend.
+    iconv -f UTF-8 -t GB18030 acc.csv >gb.csv
+    exits 1 "$doorstep" import s gb.csv --kind account
+    holds hint "$err" 'not UTF-8; a file in GB18030 needs --map with \[file\] encoding=gb18030'
+}
+
 one_command_at_a_time__holds_the_station() {
     small_station s
     exec 9>>s/lock
@@ -260,6 +315,8 @@ run_cases station__is_made_once_and_says_what_it_is \
     messages__name_what_is_wrong_and_say_it_once \
     every_command__is_listed_and_answers_help_in_text \
     exports__load_again_and_change_nothing \
+    exports__are_for_their_owner_alone_and_for_excel \
+    imports__speak_of_the_users_file \
     one_command_at_a_time__holds_the_station \
     users__log_in_with_a_password_that_was_never_an_argument \
     device_code__reads_the_same_from_its_picture \

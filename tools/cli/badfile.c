@@ -1,16 +1,56 @@
 #include "tools/cli/badfile.h"
 
+#include "schema/base/text.h"
+#include "tools/cli/outfile.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char *const own_columns[] = {"_line", "_column", "_reason"};
+
+bool ds_badfile_is_ours(const struct ds_slice *cells, size_t count)
+{
+    const size_t own = DS_COUNT(own_columns);
+    bool ours = count > own;
+    for (size_t i = 0; ours && i < own; i++) {
+        ours = ds_slice_equal(cells[count - own + i], ds_slice_of_text(own_columns[i]));
+    }
+    return ours;
+}
+
+/* FILE.bad.csv of FILE; FILE.bad2.csv of FILE.bad.csv, and so on. */
+static int name_after(const char *path, char name[static DS_BADFILE_PATH_MAX])
+{
+    static const char end[] = ".csv";
+    static const char mark[] = ".bad";
+    size_t size = strlen(path);
+    size_t digits = size < sizeof(end) ? 0 : size - (sizeof(end) - 1);
+    size_t stem = digits;
+    while (stem > 0 && path[stem - 1] >= '0' && path[stem - 1] <= '9') {
+        stem--;
+    }
+    int64_t number = 1;
+    if (digits > 0 && strcmp(path + digits, end) == 0 && stem >= sizeof(mark) &&
+        strncmp(path + stem - (sizeof(mark) - 1), mark, sizeof(mark) - 1) == 0 &&
+        (digits == stem ||
+         ds_int_parse((struct ds_slice){(const uint8_t *)path + stem, digits - stem}, &number) ==
+             DS_OK)) {
+        return snprintf(name, DS_BADFILE_PATH_MAX, "%.*s%lld%s", (int)stem, path,
+                        (long long)number + 1, end);
+    }
+    return snprintf(name, DS_BADFILE_PATH_MAX, "%s.bad.csv", path);
+}
 
 enum ds_err ds_badfile_init(struct ds_badfile *bad, const char *path, struct ds_rows *rows,
                             char delimiter, struct ds_detail *detail)
 {
     *bad = (struct ds_badfile){.rows = rows, .delimiter = delimiter};
-    int size = snprintf(bad->path, sizeof(bad->path), "%s.bad.csv", path);
-    int aside = snprintf(bad->aside, sizeof(bad->aside), "%s.bad.csv.new", path);
-    if (size < 0 || aside < 0 || (size_t)aside >= sizeof(bad->aside)) {
+    int size = name_after(path, bad->path);
+    int aside = size < 0 || (size_t)size >= sizeof(bad->path)
+                    ? -1
+                    : snprintf(bad->aside, sizeof(bad->aside), "%s.new", bad->path);
+    if (aside < 0 || (size_t)aside >= sizeof(bad->aside)) {
         ds_detail_set(detail, path, ": the path is too long", NULL);
         return DS_ERR_LIMIT;
     }
@@ -70,22 +110,31 @@ static enum ds_err copy_feature(struct ds_badfile *bad, uint64_t offset, uint64_
     return fputc('"', bad->file) == EOF ? DS_ERR_IO : DS_OK;
 }
 
+/* A row as it stood, without the three cells that an earlier load put behind it. */
+static enum ds_err copy_row(struct ds_badfile *bad, uint64_t offset, uint64_t size)
+{
+    if (bad->ours) {
+        DS_TRY(
+            ds_rows_without_last(bad->rows, offset, &size, bad->delimiter, DS_COUNT(own_columns)));
+    }
+    return ds_rows_copy(bad->rows, offset, size, bad->file);
+}
+
 static enum ds_err open_file(struct ds_badfile *bad)
 {
-    static const char *const names[] = {"_line", "_column", "_reason"};
-    bad->file = fopen(bad->aside, "wb");
+    bad->file = ds_outfile_open(bad->aside);
     if (bad->file == NULL) {
         return DS_ERR_IO;
     }
     if (bad->rows == NULL) {
         fputs("feature,", bad->file);
     } else if (bad->header_size > 0) {
-        DS_TRY(ds_rows_copy(bad->rows, bad->header_offset, bad->header_size, bad->file));
+        DS_TRY(copy_row(bad, bad->header_offset, bad->header_size));
         fputc(bad->delimiter, bad->file);
     } else {
         return DS_OK; /* A file without a header: so is this one. */
     }
-    return put_cells(bad, names, DS_COUNT(names));
+    return put_cells(bad, own_columns, DS_COUNT(own_columns));
 }
 
 static enum ds_err add(struct ds_badfile *bad, const struct ds_bad_row *row)
@@ -99,7 +148,7 @@ static enum ds_err add(struct ds_badfile *bad, const struct ds_bad_row *row)
     if (bad->rows == NULL) {
         DS_TRY(copy_feature(bad, row->offset, row->size));
     } else {
-        DS_TRY(ds_rows_copy(bad->rows, row->offset, row->size, bad->file));
+        DS_TRY(copy_row(bad, row->offset, row->size));
     }
     if (fputc(bad->delimiter, bad->file) == EOF) {
         return DS_ERR_IO;

@@ -1,8 +1,10 @@
 /* FILE.bad.csv: the rows that did not load, as they stood, with where and why.
  *
  * Columns _line, _column and _reason stand behind the original ones, in the file's own encoding and
- * delimiter, so that the file can be mended and loaded again. It is written aside and takes its
- * name at the end; when nothing was rejected, the one of an earlier load is removed. */
+ * delimiter, so that the file can be mended and loaded again: its own three columns then fall away,
+ * and what is still wrong goes to FILE.bad2.csv, and so on. It is written aside and takes its name
+ * at the end, readable by its owner alone; when nothing was rejected, the one of an earlier load is
+ * removed. */
 #ifndef DS_TOOLS_CLI_BADFILE_H
 #define DS_TOOLS_CLI_BADFILE_H
 
@@ -20,6 +22,7 @@ struct ds_badfile {
     char delimiter;
     uint64_t header_offset; /* Of a CSV's header line; size 0: none. */
     uint64_t header_size;
+    bool ours; /* The file was written here: its rows end with our three cells. */
     uint64_t count;
 };
 
@@ -31,6 +34,8 @@ struct ds_bad_row {
     const char *why;
 };
 
+/* Do these cells of a header end with our three names? */
+bool ds_badfile_is_ours(const struct ds_slice *cells, size_t count);
 /* One of rows and feature_path is given. DS_ERR_LIMIT: the path is too long; DS_ERR_IO. */
 DS_NODISCARD enum ds_err ds_badfile_init(struct ds_badfile *bad, const char *path,
                                          struct ds_rows *rows, char delimiter,

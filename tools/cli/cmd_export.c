@@ -5,8 +5,11 @@
  * exported can be imported again and changes nothing. */
 #include "schema/base/text.h"
 #include "schema/codec/record_csv.h"
+#include "sync/core/authority.h"
+#include "tools/cli/charset.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/kinds.h"
+#include "tools/cli/outfile.h"
 #include "tools/cli/state.h"
 
 #include <stdlib.h>
@@ -14,6 +17,7 @@
 
 #define PAGE_ROWS 500
 #define ROW_SIZE_MAX (256 * 1024)
+#define ENCODED_SIZE_MAX (2 * ROW_SIZE_MAX)
 #define ARENA_SIZE (64 * 1024)
 
 struct export
@@ -24,8 +28,10 @@ struct export
     FILE *to;
     struct ds_arena arena;
     uint8_t *row;
+    uint8_t *encoded; /* The row once more, in the file's encoding. */
     uint64_t count;
     bool (*put)(struct export * export, const json_t *row);
+    struct ds_charset *charset; /* Of a CSV; NULL: UTF-8. */
 };
 
 /* ---- CSV ---- */
@@ -48,7 +54,52 @@ static bool left_out(const struct ds_record_type *type, const struct ds_field *f
     return type->number == DS_REC_meter && field->tag == DS_TAG_meter_merged_into;
 }
 
-static void put_header(struct export *export)
+/* A made row in the file's encoding. */
+static bool write_row(struct export *export, struct ds_slice row)
+{
+    struct ds_builder out;
+    struct ds_slice made = row;
+    if (export->charset != NULL) {
+        ds_builder_init(&out, export->encoded, ENCODED_SIZE_MAX);
+        ds_charset_encode(export->charset, row, &out);
+        if (ds_builder_end(&out, &made) != DS_OK) {
+            return false;
+        }
+    }
+    return fwrite(made.data, 1, made.size, export->to) == made.size;
+}
+
+/* import takes the roles of workers in a column of their own; so it is written. */
+static bool has_roles(const struct ds_record_type *type)
+{
+    return type->number == DS_REC_worker;
+}
+
+static void put_roles(struct export *export, struct ds_csv_writer *writer, const json_t *row)
+{
+    char words[256] = "";
+    size_t used = 0;
+    uint16_t roles = 0;
+    uint16_t in_teams = 0;
+    struct ds_id id;
+    const char *text = json_string_value(json_object_get(row, "id"));
+    if (text == NULL || ds_id_parse(ds_slice_of_text(text), &id) != DS_OK ||
+        ds_state_begin(&export->state) != DS_OK ||
+        ds_roles_of(export->state.txn, &export->state.station, &id, export->state.now_ms, &roles,
+                    &in_teams) != DS_OK) {
+        roles = 0;
+    }
+    for (int64_t role = 1; role <= ds_enum_last(DS_LIST_role); role++) {
+        const char *name = ds_enum_name(DS_LIST_role, role);
+        if ((roles >> role & 1) != 0 && used + strlen(name) + 2 < sizeof(words)) {
+            used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
+                                     used > 0 ? " " : "", name);
+        }
+    }
+    ds_csv_put_text(writer, words);
+}
+
+static bool put_header(struct export *export)
 {
     struct ds_builder out;
     struct ds_csv_writer writer;
@@ -66,8 +117,11 @@ static void put_header(struct export *export)
             ds_csv_put_text(&writer, field->name);
         }
     }
+    if (has_roles(export->type)) {
+        ds_csv_put_text(&writer, "role");
+    }
     ds_csv_end_row(&writer);
-    fwrite(export->row, 1, out.used, export->to);
+    return write_row(export, (struct ds_slice){export->row, out.used});
 }
 
 /* A record's text field, "" if it is not there. */
@@ -169,10 +223,12 @@ static bool put_csv(struct export *export, const json_t *row)
             put_cell(export, &writer, field, value);
         }
     }
+    if (has_roles(export->type)) {
+        put_roles(export, &writer, row);
+    }
     ds_csv_end_row(&writer);
     ds_state_end(&export->state); /* Whoever reads what we write may take his time. */
-    return ds_builder_end(&out, &made) == DS_OK &&
-           fwrite(made.data, 1, made.size, export->to) == made.size;
+    return ds_builder_end(&out, &made) == DS_OK && write_row(export, made);
 }
 
 /* ---- JSON lines and GeoJSON ---- */
@@ -324,8 +380,8 @@ static enum ds_err run(struct export *export, const char *format, struct ds_deta
 {
     if (strcmp(format, "geojson") == 0) {
         fputs("{\"type\":\"FeatureCollection\",\"features\":[\n", export->to);
-    } else if (strcmp(format, "csv") == 0) {
-        put_header(export);
+    } else if (strcmp(format, "csv") == 0 && !put_header(export)) {
+        return DS_ERR_IO;
     }
     DS_TRY(put_all(export, detail));
     if (strcmp(format, "geojson") == 0) {
@@ -358,12 +414,57 @@ static enum ds_exit export_to(struct export *export, const char *format)
     return err == DS_OK ? DS_EXIT_OK : ds_cli_fail(export->cli, err, &detail);
 }
 
+/* --encoding: utf-8, utf-8-bom (a mark in front, which Excel wants), or one of charset.h. */
+static enum ds_err take_encoding(struct export *export, const char *format,
+                                 struct ds_detail *detail)
+{
+    const char *encoding = ds_cli_value(export->cli, "encoding");
+    if (encoding == NULL || strcmp(encoding, "utf-8") == 0) {
+        return DS_OK;
+    }
+    if (strcmp(format, "csv") != 0) {
+        ds_detail_set(detail, "--encoding is for --format csv; JSON is always UTF-8", NULL);
+        return DS_ERR_USAGE;
+    }
+    if (strcmp(encoding, "utf-8-bom") == 0) {
+        return fputs("\xEF\xBB\xBF", export->to) != EOF ? DS_OK : DS_ERR_IO;
+    }
+    enum ds_err err = ds_charset_open(encoding, &export->charset, detail);
+    return err == DS_ERR_SCHEMA ? DS_ERR_USAGE : err;
+}
+
+static enum ds_exit export_all(struct export *export, const char *format)
+{
+    struct ds_detail detail = {""};
+    void *memory = malloc(ARENA_SIZE);
+    export->row = malloc(ROW_SIZE_MAX);
+    export->encoded = malloc(ENCODED_SIZE_MAX);
+    enum ds_err err = memory != NULL && export->row != NULL && export->encoded != NULL
+                          ? take_encoding(export, format, &detail)
+                          : DS_ERR_NOMEM;
+    enum ds_exit code = DS_EXIT_FAILED;
+    if (err == DS_OK) {
+        ds_arena_init(&export->arena, memory, ARENA_SIZE);
+        code = export_to(export, format);
+    } else {
+        code = ds_cli_fail(export->cli, err, &detail);
+    }
+    ds_charset_close(export->charset);
+    free(export->encoded);
+    free(export->row);
+    free(memory);
+    return code;
+}
+
 enum ds_exit ds_cmd_export(struct ds_cli *cli)
 {
     const char *kind = ds_cli_value(cli, "kind");
     const char *format = ds_cli_value(cli, "format");
     const char *path = ds_cli_value(cli, "out");
     struct export export = {.cli = cli, .type = ds_record_type_by_name(ds_slice_of_text(kind))};
+    if (path != NULL && strcmp(path, "-") == 0) {
+        path = NULL; /* As everywhere: standard output. */
+    }
     if (export.type == NULL) {
         return ds_cli_usage(cli, "--kind %s: there is no such record", kind);
     }
@@ -374,24 +475,21 @@ enum ds_exit ds_cmd_export(struct ds_cli *cli)
         return ds_cli_usage(cli, "--format %s: csv, jsonl; for premises and asset also geojson",
                             format);
     }
-    export.to = path != NULL ? fopen(path, "wb") : cli->out;
-    export.row = malloc(ROW_SIZE_MAX);
-    void *memory = malloc(ARENA_SIZE);
-    enum ds_exit code = DS_EXIT_FAILED;
-    if (export.to == NULL || export.row == NULL || memory == NULL) {
+    export.to = path != NULL ? ds_outfile_open(path) : cli->out;
+    if (export.to == NULL) {
         struct ds_detail detail;
-        ds_detail_set(&detail, path != NULL ? path : "", ": cannot be written", NULL);
-        code = ds_cli_fail(cli, DS_ERR_IO, &detail);
-    } else {
-        ds_arena_init(&export.arena, memory, ARENA_SIZE);
-        code = export_to(&export, format);
+        ds_detail_set(&detail, path, ": cannot be written", NULL);
+        return ds_cli_fail(cli, DS_ERR_IO, &detail);
     }
-    if (path != NULL && export.to != NULL) {
-        fclose(export.to);
+    enum ds_exit code = export_all(&export, format);
+    if (path != NULL) {
+        bool good = fclose(export.to) == 0;
+        code = code == DS_EXIT_OK && !good ? ds_cli_fail(cli, DS_ERR_IO, NULL) : code;
+    }
+    if (path != NULL && code == DS_EXIT_OK) {
         ds_cli_put_number(cli, "rows", (int64_t) export.count);
-        ds_cli_print(cli, "%llu rows in %s", (unsigned long long)export.count, path);
+        ds_cli_print(cli, "%llu rows in %s, readable by you alone",
+                     (unsigned long long)export.count, path);
     }
-    free(export.row);
-    free(memory);
     return code;
 }

@@ -88,6 +88,9 @@ static enum ds_err report(struct ds_simulation *s, struct ds_detail *detail)
         struct ds_fleet_handheld *f = &s->fleet[i];
         struct ds_handheld_status status = {.enrolled = false};
         char device[33] = "";
+        if (f->worker[0] == '\0') {
+            continue; /* It ended before this one was enrolled. */
+        }
         if (f->handheld != NULL && ds_handheld_status(f->handheld, &status) == DS_E_OK) {
             ds_handheld_id_print(&status.device, device);
         }
@@ -101,6 +104,10 @@ static enum ds_err report(struct ds_simulation *s, struct ds_detail *detail)
                                                 (json_int_t)status.unsent, "commits", f->commits));
     }
     print_count(s->cli, "all", &sum, lives, unsent);
+    ds_cli_print(s->cli,
+                 "asked: a rule looked twice; mended: read again, and changed; acked: under "
+                 "the server's receipt;");
+    ds_cli_print(s->cli, "rows: taken from the server; lives: how often the store began anew");
     ds_cli_put(s->cli, "handhelds", table);
     ds_cli_put_number(s->cli, "readings", (int64_t)sum.readings);
     ds_cli_put_number(s->cli, "acknowledged", (int64_t)sum.acknowledged);

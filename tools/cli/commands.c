@@ -31,7 +31,8 @@ static const struct ds_cli_option import_options[] = {
 static const struct ds_cli_option export_options[] = {
     {"kind", "K", "Which records: account, meter, reading, slot, ...", true},
     {"format", "csv|jsonl|geojson", "How they are written.", true},
-    {"out", "FILE", "Where; default: standard output.", false},
+    {"out", "FILE", "Where; - or nothing: standard output.", false},
+    {"encoding", "NAME", "Of a CSV: utf-8 (default), utf-8-bom, gb18030, gbk.", false},
     END};
 
 static const struct ds_cli_option user_add_options[] = {
@@ -216,7 +217,9 @@ static const struct ds_cli_command commands[] = {
         "3.\n"
         "Loading a file twice changes nothing. tools/README.md says what a mapping holds."),
     ROW("export", "DIR", export_options, ds_cmd_export, "Write records to a file.",
-        "Personal fields are written in clear. A CSV of what import takes has its columns."),
+        "Personal fields are written in clear, so only you may read the file (mode 0600). A CSV "
+        "of\n"
+        "what import takes has its columns. For Excel: --encoding utf-8-bom or gb18030."),
     ROW("user add", "DIR", user_add_options, ds_cmd_user_add,
         "Add a console user, or change his password.", ""),
     ROW("user remove", "DIR", user_options, ds_cmd_user_remove, "Switch a console user off.", ""),

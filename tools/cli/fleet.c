@@ -42,8 +42,10 @@ static enum ds_err taken(const struct ds_fleet_handheld *f, int error,
 enum ds_err ds_fleet_open(struct ds_fleet_handheld *f, struct ds_detail *detail)
 {
     struct ds_handheld_detail why = {""};
-    struct ds_handheld_options options = {
-        .dir = f->dir, .model = "doorstep simulate", .argon = {.passes = 1, .memory_bytes = 8192}};
+    struct ds_handheld_options options = {.dir = f->dir,
+                                          .model = "doorstep simulate",
+                                          .argon = {.passes = 1, .memory_bytes = 8192},
+                                          .quota_bytes = DS_FLEET_QUOTA};
     if (!f->real_clock) {
         options.clock.now_ms = wall_ms;
         options.clock.monotonic_ms = running_ms;

@@ -11,6 +11,9 @@
 
 #include <jansson.h>
 
+/* Bytes of a handheld's store. Without a limit each takes 1 TiB of addresses, of which a process
+ * has 128: 500 handhelds in one process would be refused as "out of memory". */
+#define DS_FLEET_QUOTA (UINT64_C(4) << 30)
 #define DS_FLEET_PATH_MAX 512
 #define DS_FLEET_PIN "246810" /* Of simulated handhelds; nobody else's. */
 

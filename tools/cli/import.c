@@ -45,7 +45,8 @@ static bool known_field(const void *context, struct ds_slice name)
 static enum ds_err reject(struct import *import, const struct origin *origin, const char *column,
                           const char *why, struct ds_detail *detail)
 {
-    struct ds_bad_row row = {origin->line, origin->offset, origin->size, column, why};
+    struct ds_bad_row row = {origin->line, origin->offset, origin->size,
+                             ds_plan_heading(&import->plan, column), why};
     import->result->rejected++;
     return ds_badfile_add(&import->bad, &row, detail);
 }
@@ -184,6 +185,17 @@ static enum ds_err plan_one(struct import *import, const struct ds_slice *cells,
     return err;
 }
 
+/* A file in another encoding than was said is the commonest mistake: say how to tell it. */
+static void hint_encoding(const struct import *import, struct ds_detail *why)
+{
+    if (strstr(why->text, "not UTF-8") != NULL && import->mapping.ini.count == 0) {
+        struct ds_detail made;
+        ds_detail_set(&made, why->text,
+                      "; a file in GB18030 needs --map with [file] encoding=gb18030", NULL);
+        *why = made;
+    }
+}
+
 static const char *column_name(const struct import *import, uint32_t column)
 {
     for (size_t i = 0; i < import->plan.count; i++) {
@@ -207,11 +219,13 @@ static enum ds_err take_header(struct import *import, struct ds_detail *detail)
     }
     DS_TRY(err);
     if (row->bad) {
+        hint_encoding(import, &row->why);
         ds_detail_set(detail, "header: ", row->why.text, NULL);
         return DS_ERR_DECODE;
     }
     import->bad.header_offset = row->offset;
     import->bad.header_size = row->size;
+    import->bad.ours = ds_badfile_is_ours(row->cells, row->count);
     return ds_plan_header(&import->plan, row->cells, row->count, detail);
 }
 
@@ -235,6 +249,7 @@ static enum ds_err read_rows(struct import *import, struct ds_detail *detail)
         struct origin origin = {row->line, row->offset, row->size, false};
         import->result->rows++;
         if (row->bad) {
+            hint_encoding(import, &row->why);
             DS_TRY(
                 reject(import, &origin, column_name(import, row->column), row->why.text, detail));
         } else {

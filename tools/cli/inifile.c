@@ -173,7 +173,9 @@ enum ds_err ds_ini_refuse(const struct ds_ini_entry *entry, const char *what,
                           struct ds_detail *detail)
 {
     char line[16];
+    struct ds_detail made; /* `what` may stand in detail itself. */
     snprintf(line, sizeof(line), "%u", (unsigned)entry->line);
-    ds_detail_set(detail, "line ", line, ": [", entry->section, "] ", entry->key, ": ", what, NULL);
+    ds_detail_set(&made, "line ", line, ": [", entry->section, "] ", entry->key, ": ", what, NULL);
+    ds_detail_set(detail, made.text, NULL);
     return DS_ERR_SCHEMA;
 }

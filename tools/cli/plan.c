@@ -98,6 +98,18 @@ static int32_t place_of(const struct ds_slice *names, size_t count, struct ds_sl
     return place;
 }
 
+const char *ds_plan_heading(const struct ds_plan *plan, const char *field)
+{
+    const struct ds_ini *ini = &plan->mapping->ini;
+    for (size_t i = 0; i < ini->count; i++) {
+        const struct ds_ini_entry *entry = &ini->entries[i];
+        if (strcmp(entry->section, "columns") == 0 && strcmp(entry->key, field) == 0) {
+            return entry->value;
+        }
+    }
+    return field;
+}
+
 /* One line of [columns]: field=header, or field=number where there is no header. */
 static enum ds_err map_column(struct ds_plan *plan, const struct ds_ini_entry *entry,
                               const struct ds_slice *names, size_t count, struct ds_detail *detail)
@@ -114,10 +126,12 @@ static enum ds_err map_column(struct ds_plan *plan, const struct ds_ini_entry *e
     }
     int32_t place = place_of(names, count, header);
     if (place < 0) {
-        return ds_ini_refuse(entry,
-                             place == -1 ? "the file has no such column"
-                                         : "the file has two columns of that name",
-                             detail);
+        struct ds_detail why;
+        ds_detail_set(&why, "the file has ", place == -1 ? "no column \"" : "two columns \"",
+                      entry->value, "\"", NULL);
+        (void)ds_ini_refuse(entry, why.text, &why);
+        ds_detail_set(detail, "mapping, ", why.text, NULL);
+        return DS_ERR_SCHEMA;
     }
     return add_column(plan, ds_slice_of_text(entry->key), place, (struct ds_slice){NULL, 0},
                       detail);

@@ -64,6 +64,8 @@ DS_NODISCARD enum ds_err ds_plan_init(struct ds_plan *plan, const struct ds_kind
 DS_NODISCARD enum ds_err ds_plan_header(struct ds_plan *plan, const struct ds_slice *names,
                                         size_t count, struct ds_detail *detail);
 void ds_plan_fini(struct ds_plan *plan);
+/* What the file calls a field: its heading by the mapping, else the field's name. Borrowed. */
+const char *ds_plan_heading(const struct ds_plan *plan, const char *field);
 
 /* Plan one row. line: for keys that come twice. An error is the world's (DS_ERR_NOMEM, DS_ERR_IO);
  * what is wrong with the row is in *planned. */

@@ -156,7 +156,12 @@ static enum ds_err take_roles(struct ds_plan *plan, const struct ds_id *worker,
             role = term ? n : 0;
         }
         if (role == 0 || (at != NULL && team.size == 0)) {
-            return ds_plan_reject(planned, "role", "role: not a word of its list");
+            struct ds_detail why;
+            char shown[48];
+            snprintf(shown, sizeof(shown), "%.*s", (int)size, (const char *)cell.data);
+            ds_detail_set(&why, "role: \"", shown, "\" is no role; tools/README.md lists them",
+                          NULL);
+            return ds_plan_reject(planned, "role", why.text);
         }
         struct ds_role_grant grant = {.presence = {0}};
         DS_SET(&grant, role_grant, worker, *worker);

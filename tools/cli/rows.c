@@ -279,3 +279,27 @@ enum ds_err ds_rows_copy(struct ds_rows *rows, uint64_t offset, uint64_t size, F
     }
     return DS_OK;
 }
+
+enum ds_err ds_rows_without_last(struct ds_rows *rows, uint64_t offset, uint64_t *size,
+                                 char delimiter, size_t cells)
+{
+    uint64_t ends[DS_ROWS_CUT_MAX]; /* Places of the last delimiters, as a ring. */
+    uint64_t count = 0;
+    bool quoted = false;
+    DS_ASSERT(cells > 0 && cells <= DS_ROWS_CUT_MAX);
+    if (fseeko(rows->again, (off_t)offset, SEEK_SET) != 0) {
+        return DS_ERR_IO;
+    }
+    for (uint64_t at = 0; at < *size; at++) {
+        int c = fgetc(rows->again);
+        if (c == EOF) {
+            return DS_ERR_IO;
+        }
+        quoted = quoted != (c == '"');
+        if (!quoted && c == (unsigned char)delimiter) {
+            ends[count++ % cells] = at;
+        }
+    }
+    *size = count >= cells ? ends[count % cells] : *size;
+    return DS_OK;
+}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define DS_ROWS_PIECE 65536 /* Bytes that are read at a time. */
+#define DS_ROWS_CUT_MAX 8   /* Cells that ds_rows_without_last() takes off. */
 
 struct ds_rows;
 
@@ -45,6 +46,10 @@ uint64_t ds_rows_size(const struct ds_rows *rows);
 uint64_t ds_rows_done(const struct ds_rows *rows);
 struct ds_charset *ds_rows_charset(struct ds_rows *rows); /* Borrowed. */
 
+/* Shorten *size to a row without its last cells; a row that has no more than these stays whole.
+ * Delimiter and quote are no part of another character in any encoding known here. DS_ERR_IO. */
+DS_NODISCARD enum ds_err ds_rows_without_last(struct ds_rows *rows, uint64_t offset, uint64_t *size,
+                                              char delimiter, size_t cells);
 /* Copy bytes of the file as they stand. DS_ERR_IO. */
 DS_NODISCARD enum ds_err ds_rows_copy(struct ds_rows *rows, uint64_t offset, uint64_t size,
                                       FILE *to);
