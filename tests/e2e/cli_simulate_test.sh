@@ -132,6 +132,19 @@ invented_readings__never_reach_a_station_of_real_data() {
     equal 'journal size' "$before" "$("$doorstep" journal head s --json | jq .size)"
 }
 
+more_handhelds_than_a_process_has_terabytes__fit_into_one() {
+    big_station s 1 2
+    start_server s
+    exits 0 "$doorstep" simulate --server "$url" --station s --handhelds 200 --json
+    equal handhelds 200 "$(printf '%s' "$out" | jq '.handhelds | length')"
+    equal unsent 0 "$(printf '%s' "$out" | jq .unsent)"
+    # One that breaks off tells of those that there were: a clerk gets no codes.
+    exits 0 env DOORSTEP_PASSWORD='a long password' "$doorstep" user add s --name ann --role clerk
+    exits 1 env DOORSTEP_PASSWORD='a long password' "$doorstep" simulate --server "$url" \
+        --user ann --handhelds 3
+    ! printf '%s\n' "$out" | grep -q '^ ' || complain "rows of nobody: $out"
+}
+
 # wait_for_death SIMULATION: until the server is gone, or nobody calls it any more.
 wait_for_death() {
     while kill -0 "$server" 2>/dev/null && kill -0 "$1" 2>/dev/null; do sleep 0.01; done
@@ -196,4 +209,5 @@ run_cases a_book_of_500_meters__is_on_a_fresh_handheld_after_one_sync \
     an_administrator__simulates_over_the_api_alone \
     wrong_calls__are_refused_before_anything_is_made \
     invented_readings__never_reach_a_station_of_real_data \
+    more_handhelds_than_a_process_has_terabytes__fit_into_one \
     a_server_that_is_killed_twenty_times__loses_and_doubles_nothing

@@ -274,7 +274,7 @@ static enum ds_err read_features(struct import *import, struct ds_detail *detail
         if (feature->bad) {
             DS_TRY(reject(import, &origin, feature->at, feature->why.text, detail));
         } else if (ds_plan_header(&import->plan, feature->names, feature->count, &why) != DS_OK) {
-            /* Each feature has its own properties; one that cannot be meant costs itself. */
+            /* Each feature has its own properties: one with wrong names is rejected alone. */
             DS_TRY(reject(import, &origin, "", why.text, detail));
         } else {
             DS_TRY(plan_one(import, feature->cells, feature->count, &origin, detail));

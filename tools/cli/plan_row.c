@@ -159,7 +159,7 @@ static enum ds_err take_roles(struct ds_plan *plan, const struct ds_id *worker,
             struct ds_detail why;
             char shown[48];
             snprintf(shown, sizeof(shown), "%.*s", (int)size, (const char *)cell.data);
-            ds_detail_set(&why, "role: \"", shown, "\" is no role; tools/README.md lists them",
+            ds_detail_set(&why, "role: \"", shown, "\" is no role; schema/FIELDS.md lists them",
                           NULL);
             return ds_plan_reject(planned, "role", why.text);
         }
