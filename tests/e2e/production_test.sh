@@ -3,6 +3,7 @@
 # taken out of the pages and run, with folders, names and ports of this test.
 set -eu
 . "$(dirname "$0")/cli_lib.sh"
+. "$(dirname "$0")/free_port.sh"
 export DOORSTEP_PIN=246810
 
 # commands FILE HEADING: the shell blocks of the first section of that name.
@@ -11,17 +12,6 @@ commands() {
         /^## / && !inside { wanted = ($0 == heading && !seen); seen = seen || wanted }
         /^```/ { inside = !inside; shell = wanted && $0 == "```sh"; next }
         inside && shell { print }' "$1"
-}
-
-free_port() {
-    local port
-    for port in $(shuf -i 20000-29999 -n 50); do
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-    return 1
 }
 
 by_hand__runs_as_it_stands_again_and_again() {

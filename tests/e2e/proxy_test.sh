@@ -4,6 +4,7 @@
 # ways (B15).
 # Usage: proxy_test.sh (needs haproxy, openssl, curl; DS_BIN is the folder of the programs)
 set -eu
+. "$(dirname "$0")/free_port.sh"
 bin=${DS_BIN:?the folder of the programs}
 work=$(mktemp -d)
 pids=
@@ -26,18 +27,6 @@ fail() {
 # equal WHAT EXPECTED FOUND
 equal() {
     [ "$2" = "$3" ] || fail "$1: expected $2, found $3"
-}
-
-# A port that is free just now.
-free_port() {
-    local port
-    for port in $(shuf -i 20000-29999 -n 50); do
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-    return 1
 }
 
 # until_true SECONDS COMMAND...: polled.
