@@ -373,6 +373,7 @@ static const struct {
     {"epoch", ds_admin_epoch},
     {"erase", ds_admin_erase},
     {"verify", ds_admin_verify},
+    {"prove", ds_admin_prove},
     {"rebuild", ds_admin_rebuild},
     {"digest", ds_admin_digest},
     {"scrub", ds_admin_scrub},

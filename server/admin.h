@@ -42,6 +42,7 @@
  * epoch       user: NAME of an administrator -> epoch, kept_size. Declares a restore.
  * erase       user: NAME, keys: [id] . Destroys customer keys.
  * verify      -> size, root (DS_ERR_INTEGRITY names entry, device and sequence)
+ * prove       op: id -> the proof's members (JournalProof of the API): that it is in the journal
  * rebuild     -> have, made (digests), equal: refolds the journal into a fresh store
  * digest      -> digest, size
  * scrub       -> values, bad

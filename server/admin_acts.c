@@ -3,6 +3,7 @@
 #include "server/admin_call.h"
 #include "server/bundle.h"
 #include "server/outbox.h"
+#include "server/proof.h"
 #include "server/recon.h"
 
 #include <stdlib.h>
@@ -125,6 +126,45 @@ enum ds_err ds_admin_verify(struct ds_admin_call *call)
     return DS_OK;
 }
 
+/* Members that were written as text become members of the answer. */
+static enum ds_err take_text(struct ds_admin_call *call, const struct ds_builder *out)
+{
+    json_t *parsed = NULL;
+    struct ds_slice text;
+
+    DS_TRY(ds_builder_end(out, &text));
+    DS_TRY(ds_json_parse(text, &parsed, &call->detail));
+    (void)json_object_update(call->answer, parsed);
+    json_decref(parsed);
+    return DS_OK;
+}
+
+enum ds_err ds_admin_prove(struct ds_admin_call *call)
+{
+    const char *text = NULL;
+    struct ds_id op;
+    struct ds_builder out;
+    uint8_t *memory = malloc(DS_PROOF_JSON_MAX);
+    enum ds_err err = memory != NULL ? ds_admin_need(call, "op", &text) : DS_ERR_NOMEM;
+
+    if (err == DS_OK && ds_id_parse(ds_slice_of_text(text), &op) != DS_OK) {
+        ds_detail_set(&call->detail, "op: 32 hex digits", (const char *)NULL);
+        err = DS_ERR_USAGE;
+    }
+    ds_builder_init(&out, memory, DS_PROOF_JSON_MAX);
+    if (err == DS_OK) {
+        err = ds_proof_put_op(call->office->site, &op, &call->arena, &out);
+    }
+    if (err == DS_ERR_NOT_FOUND) {
+        ds_detail_set(&call->detail, "op ", text, ": not in this journal", (const char *)NULL);
+    }
+    if (err == DS_OK) {
+        err = take_text(call, &out);
+    }
+    free(memory);
+    return err;
+}
+
 static enum ds_err refold(struct ds_admin_call *call, const char *folder)
 {
     const struct ds_store_lmdb_options options = {.map_bytes = 0};
@@ -228,9 +268,7 @@ static enum ds_err compare_day(struct ds_admin_call *call, enum ds_consumer cons
 {
     struct ds_recon_result *result = malloc(sizeof(*result));
     uint8_t *memory = malloc(ANSWER_SIZE);
-    json_t *parsed = NULL;
     struct ds_builder out;
-    struct ds_slice text;
     enum ds_err err = result != NULL && memory != NULL ? DS_OK : DS_ERR_NOMEM;
 
     if (err == DS_OK) {
@@ -239,14 +277,7 @@ static enum ds_err compare_day(struct ds_admin_call *call, enum ds_consumer cons
     ds_builder_init(&out, memory, ANSWER_SIZE);
     if (err == DS_OK) {
         ds_recon_put(&out, consumer, day, result);
-        err = ds_builder_end(&out, &text);
-    }
-    if (err == DS_OK) {
-        err = ds_json_parse(text, &parsed, &call->detail);
-    }
-    if (err == DS_OK) {
-        (void)json_object_update(call->answer, parsed);
-        json_decref(parsed);
+        err = take_text(call, &out);
     }
     free(memory);
     free(result);

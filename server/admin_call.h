@@ -28,6 +28,7 @@ void ds_admin_put_bytes(struct ds_admin_call *call, const char *name, struct ds_
 enum ds_err ds_admin_epoch(struct ds_admin_call *call);
 enum ds_err ds_admin_erase(struct ds_admin_call *call);
 enum ds_err ds_admin_verify(struct ds_admin_call *call);
+enum ds_err ds_admin_prove(struct ds_admin_call *call);
 enum ds_err ds_admin_rebuild(struct ds_admin_call *call);
 enum ds_err ds_admin_digest(struct ds_admin_call *call);
 enum ds_err ds_admin_scrub(struct ds_admin_call *call);

@@ -41,6 +41,11 @@ static const struct ds_route_query anomaly_queries[] = {
     NEXT,
     LIMIT,
     END};
+static const struct ds_route_query proof_queries[] = {
+    {"op", "id", "Of this op: a reading's id, for one."},
+    {"from", "int", "Or: since this size of the journal."},
+    {"to", "int", "With from: up to this size; default the present one."},
+    END};
 static const struct ds_route_query change_queries[] = {
     {"after", "text", "POSITION, or the next= of the answer before; default the beginning."},
     LIMIT,

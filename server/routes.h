@@ -54,6 +54,7 @@ enum ds_err ds_route_task_make(struct ds_call *call);
 enum ds_err ds_route_task_change(struct ds_call *call);
 /* routes_journal.c */
 enum ds_err ds_route_head(struct ds_call *call);
+enum ds_err ds_route_proof(struct ds_call *call);
 enum ds_err ds_route_changes(struct ds_call *call);
 enum ds_err ds_route_events(struct ds_call *call);
 /* routes_outbox.c */

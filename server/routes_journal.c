@@ -1,6 +1,7 @@
-/* The journal's head, and the office's feed: by polling and as an event stream. */
+/* The journal's head, proofs over it, and the office's feed: by polling and as an event stream. */
 #include "schema/base/text.h"
 #include "server/api_state.h"
+#include "server/proof.h"
 #include "server/routes.h"
 
 #include <string.h>
@@ -12,46 +13,33 @@
 #define STREAM_PING_MS 6000
 #define RETRY_AFTER_S 5
 
-/* ---- Head ---- */
+/* ---- Head and proofs ---- */
 
 enum ds_err ds_route_head(struct ds_call *call)
 {
-    struct ds_shard *shard = &call->office->site->shard;
-    struct ds_receipt *receipt = ds_arena_alloc(call->arena, sizeof(*receipt));
-    struct ds_txn *txn = NULL;
-    struct ds_signature signature;
-    uint8_t bytes[512];
-    struct ds_builder builder;
-    struct ds_slice made;
+    return ds_proof_put_head(call->office->site, call->out);
+}
 
-    if (receipt == NULL) {
-        return DS_ERR_NOMEM;
+enum ds_err ds_route_proof(struct ds_call *call)
+{
+    struct ds_id op;
+    bool given = false;
+    int64_t from = 0;
+    int64_t to = 0;
+
+    DS_TRY(ds_call_query_id(call, "op", &op, &given));
+    DS_TRY(ds_call_int(call, "from", 1, INT64_MAX, &from));
+    DS_TRY(ds_call_int(call, "to", 1, INT64_MAX, &to));
+    if (given == (from > 0)) {
+        return ds_call_wrong(call, DS_ERR_USAGE, "either op or from");
     }
-    DS_TRY(ds_store_begin(call->office->site->store, false, &txn));
-    enum ds_err err = ds_shard_head(shard, txn, &receipt->head);
+    if (given) {
+        return ds_proof_put_op(call->office->site, &op, call->arena, call->out);
+    }
+    enum ds_err err =
+        ds_proof_put_range(call->office->site, (uint64_t)from, (uint64_t)to, call->out);
 
-    ds_txn_abort(txn);
-    DS_TRY(err);
-    ds_builder_init(&builder, bytes, sizeof(bytes));
-    ds_receipt_put(&builder, receipt);
-    DS_TRY(ds_builder_end(&builder, &made));
-    ds_sign(&shard->secret.sign, DS_LABEL_RECEIPT, made, &signature);
-    ds_put_text(call->out, "{\"epoch\":");
-    ds_put_decimal(call->out, (int64_t)receipt->head.epoch);
-    ds_put_text(call->out, ",\"size\":");
-    ds_put_decimal(call->out, (int64_t)receipt->head.size);
-    ds_put_text(call->out, ",\"root\":\"");
-    ds_put_hex(call->out, DS_SLICE_OF(receipt->head.root));
-    ds_put_text(call->out, "\",\"instant_ms\":");
-    ds_put_decimal(call->out, receipt->head.instant_ms);
-    ds_put_text(call->out, ",\"bytes\":\"");
-    ds_put_hex(call->out, made);
-    ds_put_text(call->out, "\",\"signature\":\"");
-    ds_put_hex(call->out, DS_SLICE_OF(signature.byte));
-    ds_put_text(call->out, "\",\"sign_key\":\"");
-    ds_put_hex(call->out, DS_SLICE_OF(shard->sign_public));
-    ds_put_text(call->out, "\"}");
-    return DS_OK;
+    return err == DS_ERR_USAGE ? ds_call_wrong(call, err, "from <= to <= the journal's size") : err;
 }
 
 /* ---- Feed ---- */

@@ -209,6 +209,14 @@ enum ds_err ds_batch_parse_trusted(struct ds_slice bytes, struct ds_batch *batch
     return parse_header(batch, NULL);
 }
 
+enum ds_err ds_batch_parse_header(struct ds_slice header, struct ds_batch *batch,
+                                  struct ds_detail *detail)
+{
+    *batch = (struct ds_batch){.header = header};
+    DS_TRY(ds_reader_scan(header, "batch header", detail));
+    return parse_header(batch, detail);
+}
+
 static void put_incarnation(struct ds_builder *builder, const struct ds_incarnation *incarnation)
 {
     ds_mp_put_bin(builder, DS_SLICE_OF(incarnation->byte));

@@ -87,6 +87,9 @@ DS_NODISCARD enum ds_err ds_batch_parse(struct ds_slice bytes, struct ds_batch *
                                         struct ds_detail *detail);
 /* Only the header's fields and the split into parts; for bytes already checked once. */
 DS_NODISCARD enum ds_err ds_batch_parse_trusted(struct ds_slice bytes, struct ds_batch *batch);
+/* Only the fields of a header that stands alone. */
+DS_NODISCARD enum ds_err ds_batch_parse_header(struct ds_slice header, struct ds_batch *batch,
+                                               struct ds_detail *detail);
 /* Write the header of a batch (the fields above; raw, header, signature ignored). */
 void ds_batch_put_header(struct ds_builder *builder, const struct ds_batch *batch);
 /* Write the three parts as a batch. */

@@ -75,6 +75,7 @@ static const struct ask asks[] = {
     {"changeTask", TASK, "", "{\"priority\":9}", NONE},
     {"mergeMeter", OTHER_METER, "", "{\"into\":\"%s\",\"reason\":\"misread\"}", METER},
     {"head", NONE, "", NULL, NONE},
+    {"proof", NONE, "?from=1", NULL, NONE},
     {"changes", NONE, "?after=1&limit=20", NULL, NONE},
     {"exports", NONE, "", NULL, NONE},
     {"centralAnswers", NONE, "",

@@ -90,6 +90,18 @@ static const struct ds_cli_option assign_options[] = {
 static const struct ds_cli_option restore_options[] = {
     {"user", "NAME", "The administrator who declares it; his key signs.", true}, END};
 
+static const struct ds_cli_option prove_options[] = {
+    {"op", "ID", "Which op: 32 hex digits, a reading's id for one.", false},
+    {"meter", "M", "Or: the reading that stands for this meter (number, or 32 hex digits) ...",
+     false},
+    {"manufacturer", "NAME", "... of this maker, with a number ...", false},
+    {"period", "YYYYMM", "... in this period.", false},
+    {"out", "FILE", "Where to write the proof; default: standard output.", false},
+    END};
+
+static const struct ds_cli_option proof_check_options[] = {
+    {"server-key", "KEY", "The server's key, 64 hex digits, known from elsewhere.", true}, END};
+
 static const struct ds_cli_option deliver_options[] = {
     {"consumer", "billing|gis", "Which side.", true}, END};
 
@@ -249,9 +261,13 @@ static const struct ds_cli_command commands[] = {
     ROW("book assign", "DIR", assign_options, ds_cmd_book_assign, "Give a book to a reader.", ""),
     ROW("journal verify", "DIR", NONE, ds_cmd_journal_verify,
         "Verify every entry, signature, chain and the tree.",
-        "A changed byte: exit 4. It is named by its entry, and by device and sequence where these "
-        "can\n"
-        "still be read."),
+        "A changed byte: exit 4. It is named by its entry, its device and its sequences."),
+    ROW("journal prove", "DIR", prove_options, ds_cmd_journal_prove,
+        "Prove that one op is in the journal.",
+        "The proof shows this op, the header of its batch, and hashes; no other customer's data."),
+    ROW("journal check", "FILE", proof_check_options, ds_cmd_journal_check,
+        "Check such a proof, without a station.",
+        "sync/FORMAT.md, \"Proofs\", says how to do it without this program."),
     ROW("journal head", "DIR", NONE, ds_cmd_journal_head, "Epoch, size and root of the journal.",
         ""),
     ROW("rebuild", "DIR", NONE, ds_cmd_rebuild, "Fold the journal into a fresh store and compare.",

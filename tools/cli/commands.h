@@ -48,6 +48,10 @@ enum ds_exit ds_cmd_restore(struct ds_cli *cli);
 enum ds_exit ds_cmd_bundle_export(struct ds_cli *cli);
 enum ds_exit ds_cmd_bundle_import(struct ds_cli *cli);
 
+/* cmd_proof.c */
+enum ds_exit ds_cmd_journal_prove(struct ds_cli *cli);
+enum ds_exit ds_cmd_journal_check(struct ds_cli *cli);
+
 /* cmd_outbox.c */
 enum ds_exit ds_cmd_outbox_deliver(struct ds_cli *cli);
 enum ds_exit ds_cmd_reconcile(struct ds_cli *cli);
