@@ -41,7 +41,8 @@
  * backup      to: absolute path
  * epoch       user: NAME of an administrator -> epoch, kept_size. Declares a restore.
  * erase       user: NAME, keys: [id] . Destroys customer keys.
- * verify      -> size, root (DS_ERR_INTEGRITY names entry, device and sequence)
+ * verify      witness_size?, witness_root? (a head that somebody kept) -> size, root
+ *             (DS_ERR_INTEGRITY names entry, device and sequences)
  * prove       op: id -> the proof's members (JournalProof of the API): that it is in the journal
  * rebuild     -> have, made (digests), equal: refolds the journal into a fresh store
  * digest      -> digest, size

@@ -118,9 +118,22 @@ enum ds_err ds_admin_erase(struct ds_admin_call *call)
 
 enum ds_err ds_admin_verify(struct ds_admin_call *call)
 {
+    struct ds_shard *shard = &call->office->site->shard;
+    const char *text = ds_admin_text(call, "witness_root");
+    const json_t *size = json_object_get(call->request, "witness_size");
+    struct ds_hash root;
     struct ds_head head;
 
-    DS_TRY(ds_shard_verify(&call->office->site->shard, NULL, &head, &call->detail));
+    if (text != NULL &&
+        (ds_hex_parse(ds_slice_of_text(text), root.byte, sizeof(root.byte)) != DS_OK ||
+         json_integer_value(size) <= 0)) {
+        ds_detail_set(&call->detail, "a witness is SIZE:ROOT", (const char *)NULL);
+        return DS_ERR_USAGE;
+    }
+    DS_TRY(ds_shard_verify(shard, NULL, &head, &call->detail));
+    if (text != NULL) {
+        DS_TRY(ds_shard_witness(shard, (uint64_t)json_integer_value(size), &root, &call->detail));
+    }
     ds_admin_put_number(call, "size", (int64_t)head.size);
     ds_admin_put_bytes(call, "root", DS_SLICE_OF(head.root));
     return DS_OK;

@@ -1,4 +1,4 @@
-/* Proofs over the journal as JSON: what `doorstep journal prove` writes to a file and the API gives.
+/* Proofs over the journal as JSON: what `doorstep journal prove` writes and the API gives.
  *
  * Bytes are hex. The members are those of the shape JournalProof (shapes.def); FORMAT.md, "Proofs",
  * says how anybody checks them. */

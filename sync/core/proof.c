@@ -42,15 +42,33 @@ static enum ds_err tile_add(struct ds_txn *txn, unsigned level, uint64_t index,
     return ds_txn_put(txn, DS_TABLE_TREE, ds_key_slice(&key), value);
 }
 
-/* As ds_tree_append(); each full subtree whose height is a tile's is kept on the way. */
-enum ds_err ds_nodes_append(struct ds_txn *txn, struct ds_tree *tree, const struct ds_hash *leaf)
+static enum ds_err tile_same(struct ds_txn *txn, unsigned level, uint64_t index,
+                             const struct ds_hash *hash)
+{
+    struct ds_slice have;
+    struct ds_cursor cursor;
+    enum ds_err err = tile_load(txn, level, index / TILE_HASHES, &have);
+    if (err != DS_OK) {
+        return err == DS_ERR_NOT_FOUND ? DS_ERR_INTEGRITY : err;
+    }
+    ds_cursor_init(&cursor, have);
+    (void)ds_take_bytes(&cursor, index % TILE_HASHES * HASH_SIZE);
+    struct ds_hash kept = ds_take_hash(&cursor);
+    return !cursor.failed && ds_hash_equal(&kept, hash) ? DS_OK : DS_ERR_INTEGRITY;
+}
+
+/* As ds_tree_append(); each full subtree whose height is a tile's is visited on the way. */
+static enum ds_err grow(struct ds_txn *txn, struct ds_tree *tree, const struct ds_hash *leaf,
+                        enum ds_err (*visit)(struct ds_txn *txn, unsigned level, uint64_t index,
+                                             const struct ds_hash *hash))
 {
     struct ds_hash carry = *leaf;
+    enum ds_err err = DS_OK;
     unsigned height = 0;
     DS_ASSERT(tree->size < UINT64_MAX);
     for (;; height++) {
-        if (height % TILE_HEIGHT == 0) {
-            DS_TRY(tile_add(txn, height / TILE_HEIGHT, tree->size >> height, &carry));
+        if (height % TILE_HEIGHT == 0 && err == DS_OK) {
+            err = visit(txn, height / TILE_HEIGHT, tree->size >> height, &carry);
         }
         if ((tree->size >> height & 1) == 0) {
             break;
@@ -59,7 +77,17 @@ enum ds_err ds_nodes_append(struct ds_txn *txn, struct ds_tree *tree, const stru
     }
     tree->peak[height] = carry;
     tree->size++;
-    return DS_OK;
+    return err;
+}
+
+enum ds_err ds_nodes_append(struct ds_txn *txn, struct ds_tree *tree, const struct ds_hash *leaf)
+{
+    return grow(txn, tree, leaf, tile_add);
+}
+
+enum ds_err ds_nodes_check(struct ds_txn *txn, struct ds_tree *tree, const struct ds_hash *leaf)
+{
+    return grow(txn, tree, leaf, tile_same);
 }
 
 /* The root of the full subtree of 2^height leaves that is the index-th of its kind. */

@@ -13,6 +13,10 @@
 /* Append a leaf to the frontier and to the stored subtrees, in the caller's transaction. */
 DS_NODISCARD enum ds_err ds_nodes_append(struct ds_txn *txn, struct ds_tree *tree,
                                          const struct ds_hash *leaf);
+/* The same walk over what is stored already: DS_ERR_INTEGRITY where a subtree is not the one that
+ * these leaves make. The frontier grows all the same. */
+DS_NODISCARD enum ds_err ds_nodes_check(struct ds_txn *txn, struct ds_tree *tree,
+                                        const struct ds_hash *leaf);
 /* The leaf of an entry, index from 0. DS_ERR_NOT_FOUND beyond the last. */
 DS_NODISCARD enum ds_err ds_nodes_leaf(struct ds_txn *txn, uint64_t index, struct ds_hash *leaf);
 /* The root at an earlier or the present size. DS_ERR_INTEGRITY if nodes are missing. */

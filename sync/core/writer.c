@@ -127,6 +127,27 @@ enum ds_err ds_bound_store(struct ds_txn *txn, const struct ds_incarnation *name
     return ds_txn_put(txn, DS_TABLE_BOUND, ds_key_slice(&key), value);
 }
 
+enum ds_err ds_bound_at(struct ds_txn *txn, uint64_t position, struct ds_bound_name *bound)
+{
+    struct ds_key key = {.byte = {0}, .size = 1};
+    for (;;) {
+        struct ds_slice found;
+        struct ds_slice value;
+        struct ds_cursor cursor;
+        DS_TRY(ds_txn_at_or_after(txn, DS_TABLE_BOUND, ds_key_slice(&key), &found, &value));
+        ds_cursor_init(&cursor, value);
+        if (ds_take_u64(&cursor) == position) {
+            bound->first_seq = ds_take_u64(&cursor);
+            ds_cursor_init(&cursor, found);
+            bound->name = take_name(&cursor);
+            bound->lane = ds_take_u8(&cursor);
+            bound->last_seq = ds_take_u64(&cursor);
+            return cursor.failed ? DS_ERR_INTEGRITY : DS_OK;
+        }
+        key = ds_key_after(found);
+    }
+}
+
 /* The chain hash inside a stored batch, after seq. */
 static enum ds_err chain_inside(struct ds_txn *txn, uint64_t position, uint64_t seq,
                                 struct ds_hash *chain)

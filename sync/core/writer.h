@@ -53,6 +53,17 @@ DS_NODISCARD enum ds_err ds_chain_at(struct ds_txn *txn, const struct ds_incarna
                                      uint8_t lane, uint64_t seq, struct ds_hash *chain,
                                      uint64_t *position);
 
+/* Which run was folded at a position: for saying whose entry it is that is damaged; walks the whole
+ * table. DS_ERR_NOT_FOUND. */
+struct ds_bound_name {
+    struct ds_incarnation name;
+    uint8_t lane;
+    uint64_t first_seq;
+    uint64_t last_seq;
+};
+DS_NODISCARD enum ds_err ds_bound_at(struct ds_txn *txn, uint64_t position,
+                                     struct ds_bound_name *bound);
+
 /* How a batch relates to what is known. */
 enum ds_judgement {
     DS_JUDGED_NEW,       /* Some ops are new, the rest is known. */

@@ -157,6 +157,10 @@ struct ds_progress {
 };
 DS_NODISCARD enum ds_err ds_shard_verify(struct ds_shard *shard, const struct ds_progress *progress,
                                          struct ds_head *head, struct ds_detail *detail);
+/* Is the journal a continuation of a head that somebody kept? DS_ERR_INTEGRITY if not. What it
+ * reads is sound after ds_shard_verify(). */
+DS_NODISCARD enum ds_err ds_shard_witness(struct ds_shard *shard, uint64_t size,
+                                          const struct ds_hash *root, struct ds_detail *detail);
 /* Refold the journal of `from` into an empty store `to`; both digests come back. */
 DS_NODISCARD enum ds_err ds_shard_rebuild(struct ds_shard *shard, struct ds_store *to,
                                           const struct ds_progress *progress, struct ds_hash *have,

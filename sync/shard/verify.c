@@ -1,4 +1,5 @@
 /* Verifying a journal from its bytes alone, and refolding it into an empty store. */
+#include "sync/core/proof.h"
 #include "sync/shard/shard_impl.h"
 
 #include <stdlib.h>
@@ -22,27 +23,49 @@ static void hex_text(const struct ds_id *id, char text[static 33])
     (void)ds_builder_text(&builder);
 }
 
-static enum ds_err spoiled(struct ds_detail *detail, uint64_t number, const struct ds_batch *batch,
-                           const char *what)
+struct verifying {
+    struct ds_txn *txn;
+    struct ds_detail *detail;
+    uint64_t number; /* Of the entry that is looked at. */
+};
+
+static enum ds_err say(struct verifying *v, const struct ds_id *device, uint64_t first,
+                       uint64_t last, const char *what)
 {
     char entry[TEXT_SIZE];
-    char seq[TEXT_SIZE];
-    char device[33];
-    number_text(number, entry);
-    if (batch == NULL) {
-        ds_detail_set(detail, "journal entry ", entry, ": ", what, NULL);
-        return DS_ERR_INTEGRITY;
+    char from[TEXT_SIZE];
+    char to[TEXT_SIZE];
+    char name[33];
+    number_text(v->number, entry);
+    number_text(first, from);
+    number_text(last, to);
+    hex_text(device, name);
+    ds_detail_set(v->detail, "journal entry ", entry, ", device ", name, ", sequence ", from, "-",
+                  to, ": ", what, NULL);
+    return DS_ERR_INTEGRITY;
+}
+
+/* Whose entry it is, the writers' tables know: its own bytes are not to be trusted. batch (or NULL)
+ * is what they say, for a table that is damaged as well. */
+static enum ds_err spoiled(struct verifying *v, const struct ds_batch *batch, const char *what)
+{
+    struct ds_bound_name bound;
+    struct ds_life_row life;
+    char entry[TEXT_SIZE];
+    if (ds_bound_at(v->txn, v->number, &bound) == DS_OK &&
+        ds_life_load(v->txn, &bound.name, &life) == DS_OK) {
+        return say(v, &life.device, bound.first_seq, bound.last_seq, what);
     }
-    number_text(batch->first_seq, seq);
-    hex_text(&batch->device, device);
-    ds_detail_set(detail, "journal entry ", entry, ", device ", device, ", sequence ", seq, ": ",
-                  what, NULL);
+    if (batch != NULL) {
+        return say(v, &batch->device, batch->first_seq, batch->first_seq + batch->count - 1, what);
+    }
+    number_text(v->number, entry);
+    ds_detail_set(v->detail, "journal entry ", entry, " (the server's own): ", what, NULL);
     return DS_ERR_INTEGRITY;
 }
 
 /* An administrator's entry carries his signature. */
-static enum ds_err check_admin(struct ds_txn *txn, const struct ds_entry *entry, uint64_t number,
-                               struct ds_detail *detail)
+static enum ds_err check_admin(struct verifying *v, const struct ds_entry *entry)
 {
     enum { TEXT = 8192, ROOM = TEXT + DS_ROW_SIZE_MAX + 4096 };
     uint8_t *memory = malloc(ROOM);
@@ -55,7 +78,7 @@ static enum ds_err check_admin(struct ds_txn *txn, const struct ds_entry *entry,
         return DS_ERR_NOMEM;
     }
     ds_arena_init(&arena, memory + TEXT, ROOM - TEXT);
-    enum ds_err err = ds_record_load(txn, DS_REC_device, &entry->admin, &arena, &device);
+    enum ds_err err = ds_record_load(v->txn, DS_REC_device, &entry->admin, &arena, &device);
     ds_builder_init(&builder, memory, TEXT);
     ds_entry_put_unsigned(&builder, entry);
     if (err == DS_OK) {
@@ -64,69 +87,104 @@ static enum ds_err check_admin(struct ds_txn *txn, const struct ds_entry *entry,
     if (err == DS_OK) {
         memcpy(signature.byte, entry->admin_signature, sizeof(signature.byte));
         bool good = ds_verify(&device.sign_key, DS_LABEL_ADMIN, text, &signature);
-        err =
-            good ? DS_OK : spoiled(detail, number, NULL, "the administrator's signature is wrong");
+        err = good ? DS_OK : spoiled(v, NULL, "the administrator's signature is wrong");
     } else if (err == DS_ERR_NOT_FOUND) {
-        err = spoiled(detail, number, NULL, "the administrator is not known");
+        err = spoiled(v, NULL, "the administrator is not known");
     }
     free(memory);
     return err;
 }
 
-static enum ds_err check_entry(struct ds_txn *txn, uint64_t number, struct ds_slice bytes,
-                               struct ds_detail *detail)
+/* An id is the hash of its key: whoever puts his own key into a device's row is found by that. */
+static enum ds_err check_key(struct verifying *v, const struct ds_batch *batch)
 {
-    struct ds_entry entry;
-    struct ds_batch batch;
-    if (ds_entry_parse(bytes, &entry, NULL) != DS_OK) {
-        return spoiled(detail, number, NULL, "its bytes do not follow the format");
-    }
-    if (entry.kind == DS_ENTRY_EPOCH || entry.kind == DS_ENTRY_ERASE) {
-        return check_admin(txn, &entry, number, detail);
-    }
-    if (entry.kind != DS_ENTRY_BATCH) {
-        return DS_OK;
-    }
-    struct ds_submission submission = {.batch = entry.batch};
-    enum ds_err err = ds_submission_verify(txn, &submission, &batch, NULL);
-    if (err == DS_ERR_SIGNATURE && submission.checked) {
-        return spoiled(detail, number, &batch, "its signature is not its device's");
-    }
-    if (err == DS_ERR_AUTH) {
-        return spoiled(detail, number, &batch, "its device is not known");
-    }
-    return err == DS_OK || err == DS_ERR_NOMEM || err == DS_ERR_IO
-               ? err
-               : spoiled(detail, number, NULL, "its batch does not follow the format");
+    struct ds_hash key;
+    DS_TRY(ds_device_key(v->txn, &batch->device, &key));
+    struct ds_id id = ds_id_of(&batch->station, DS_REC_device, DS_SLICE_OF(key.byte));
+    return ds_id_equal(&id, &batch->device)
+               ? DS_OK
+               : spoiled(v, batch, "its device's key is not the one that its id is made of");
 }
 
-/* Is the batch where the writers' table says, with the chain that it says? */
-static enum ds_err walk(struct ds_shard *shard, struct ds_txn *txn, uint64_t size,
-                        const struct ds_progress *progress, struct ds_tree *tree,
-                        struct ds_detail *detail)
+/* Is the batch where the writers' tables say, with the chain that they say? */
+static enum ds_err check_place(struct verifying *v, const struct ds_batch *batch)
 {
-    (void)shard;
+    struct ds_life_row life;
+    uint64_t last = batch->first_seq + batch->count - 1;
+    DS_TRY(ds_life_load(v->txn, &batch->incarnation, &life));
+    for (size_t i = 0; i <= life.branch_count; i++) {
+        const struct ds_incarnation *name = i == 0 ? &batch->incarnation : &life.branch[i - 1].name;
+        struct ds_hash chain;
+        uint64_t position = 0;
+        enum ds_err err = ds_chain_at(v->txn, name, (uint8_t)batch->lane, last, &chain, &position);
+        if (err == DS_OK && position == v->number && ds_hash_equal(&chain, &batch->head)) {
+            return DS_OK;
+        }
+        if (err != DS_OK && err != DS_ERR_NOT_FOUND && err != DS_ERR_INTEGRITY) {
+            return err;
+        }
+    }
+    return spoiled(v, batch, "it does not stand where its writer's chain was folded");
+}
+
+static enum ds_err check_batch(struct verifying *v, struct ds_slice bytes)
+{
+    struct ds_batch batch;
+    struct ds_submission submission = {.batch = bytes};
+    enum ds_err err = ds_submission_verify(v->txn, &submission, &batch, NULL);
+    if (err == DS_ERR_SIGNATURE && submission.checked) {
+        return spoiled(v, &batch, "its signature is not its device's");
+    }
+    if (err == DS_ERR_AUTH) {
+        return spoiled(v, &batch, "its device is not known");
+    }
+    if (err == DS_ERR_NOMEM || err == DS_ERR_IO) {
+        return err;
+    }
+    if (err != DS_OK) {
+        return spoiled(v, NULL, "its batch does not follow the format, or its own chain");
+    }
+    DS_TRY(check_key(v, &batch));
+    return check_place(v, &batch);
+}
+
+static enum ds_err check_entry(struct verifying *v, struct ds_slice bytes, struct ds_tree *tree)
+{
+    struct ds_entry entry;
+    struct ds_hash leaf;
+    if (ds_entry_parse(bytes, &entry, NULL) != DS_OK ||
+        ds_entry_leaf(&entry, bytes, &leaf) != DS_OK) {
+        return spoiled(v, NULL, "its bytes do not follow the format");
+    }
+    if (entry.kind == DS_ENTRY_EPOCH || entry.kind == DS_ENTRY_ERASE) {
+        DS_TRY(check_admin(v, &entry));
+    } else if (entry.kind == DS_ENTRY_BATCH) {
+        DS_TRY(check_batch(v, entry.batch));
+    }
+    enum ds_err err = ds_nodes_check(v->txn, tree, &leaf);
+    return err == DS_ERR_INTEGRITY ? spoiled(v, NULL, "it is not the one that the tree was made of")
+                                   : err;
+}
+
+static enum ds_err walk(struct verifying *v, uint64_t size, const struct ds_progress *progress,
+                        struct ds_tree *tree)
+{
     memset(tree, 0, sizeof(*tree));
-    for (uint64_t number = 1; number <= size; number++) {
-        struct ds_key key = ds_key_journal(number);
+    for (v->number = 1; v->number <= size; v->number++) {
+        struct ds_key key = ds_key_journal(v->number);
         struct ds_slice bytes;
-        enum ds_err err = ds_txn_get(txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes);
+        enum ds_err err = ds_txn_get(v->txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes);
         if (err == DS_ERR_NOT_FOUND) {
-            return spoiled(detail, number, NULL, "it is missing");
+            return spoiled(v, NULL, "it is missing");
         }
         if (err == DS_ERR_INTEGRITY) {
-            return spoiled(detail, number, NULL, "its stored bytes do not match their own tag");
+            return spoiled(v, NULL, "its stored bytes do not match their own tag");
         }
         DS_TRY(err);
-        DS_TRY(check_entry(txn, number, bytes, detail));
-        struct ds_hash leaf;
-        if (ds_entry_leaf_of(bytes, &leaf) != DS_OK) {
-            return spoiled(detail, number, NULL, "its bytes do not follow the format");
-        }
-        ds_tree_append(tree, &leaf);
+        DS_TRY(check_entry(v, bytes, tree));
         if (progress != NULL && progress->step != NULL &&
-            (number % STEP_EVERY == 0 || number == size)) {
-            progress->step(progress->context, number, size);
+            (v->number % STEP_EVERY == 0 || v->number == size)) {
+            progress->step(progress->context, v->number, size);
         }
     }
     return DS_OK;
@@ -137,10 +195,12 @@ enum ds_err ds_shard_verify(struct ds_shard *shard, const struct ds_progress *pr
 {
     struct ds_txn *txn = NULL;
     struct ds_tree tree;
+    struct verifying v = {.detail = detail};
     DS_TRY(ds_store_begin(shard->store, false, &txn));
+    v.txn = txn;
     enum ds_err err = ds_shard_head(shard, txn, head);
     if (err == DS_OK) {
-        err = walk(shard, txn, head->size, progress, &tree, detail);
+        err = walk(&v, head->size, progress, &tree);
     }
     if (err == DS_OK) {
         struct ds_hash root = ds_tree_root(&tree);
@@ -150,6 +210,33 @@ enum ds_err ds_shard_verify(struct ds_shard *shard, const struct ds_progress *pr
         }
     }
     ds_txn_abort(txn);
+    return err;
+}
+
+enum ds_err ds_shard_witness(struct ds_shard *shard, uint64_t size, const struct ds_hash *root,
+                             struct ds_detail *detail)
+{
+    struct ds_txn *txn = NULL;
+    struct ds_shard_meta meta;
+    struct ds_hash have;
+    char text[TEXT_SIZE];
+    DS_TRY(ds_store_begin(shard->store, false, &txn));
+    enum ds_err err = ds_meta_load(txn, &meta);
+    number_text(size, text);
+    if (err == DS_OK && size > meta.size) {
+        ds_detail_set(detail, "a head of ", text, " entries was signed: the journal is shorter",
+                      NULL);
+        err = DS_ERR_INTEGRITY;
+    }
+    if (err == DS_OK) {
+        err = ds_nodes_root(txn, size, &have);
+    }
+    ds_txn_abort(txn);
+    if (err == DS_OK && !ds_hash_equal(&have, root)) {
+        ds_detail_set(detail, "history was rewritten: at ", text,
+                      " entries the journal's root is not the witness's", NULL);
+        err = DS_ERR_INTEGRITY;
+    }
     return err;
 }
 
@@ -177,8 +264,8 @@ static enum ds_err refold_some(struct refold *r, uint64_t first, uint64_t last)
             err = ds_engine_fold(desk, &r->meta, bytes, &folded, r->detail);
         }
         if (err == DS_OK && r->meta.size != number) {
-            err =
-                spoiled(r->detail, number, NULL, "it folds to nothing, but stands in the journal");
+            struct verifying v = {r->from, r->detail, number};
+            err = spoiled(&v, NULL, "it folds to nothing, but stands in the journal");
         }
     }
     if (err != DS_OK) {

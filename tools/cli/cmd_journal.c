@@ -1,6 +1,9 @@
 /* journal verify, journal head, rebuild, scrub, backup, restore, bundle import, reconcile. */
+#include "schema/base/text.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/state.h"
+
+#include <string.h>
 
 #include <unistd.h>
 
@@ -22,12 +25,34 @@ static void put_all(struct ds_cli *cli, json_t *answer)
     json_object_update(cli->answer, answer);
 }
 
+/* SIZE:ROOT, as a handheld's status shows them. */
+static enum ds_err add_witness(const char *text, json_t *request, struct ds_detail *detail)
+{
+    const char *colon = strchr(text, ':');
+    int64_t size = 0;
+    if (colon == NULL ||
+        ds_int_parse((struct ds_slice){(const uint8_t *)text, (size_t)(colon - text)}, &size) !=
+            DS_OK) {
+        ds_detail_set(detail, "--witness: SIZE:ROOT", NULL);
+        return DS_ERR_USAGE;
+    }
+    json_object_set_new(request, "witness_size", json_integer(size));
+    json_object_set_new(request, "witness_root", json_string(colon + 1));
+    return DS_OK;
+}
+
 enum ds_exit ds_cmd_journal_verify(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err =
-        ds_state_ask(cli->position[0], json_pack("{s:s}", "do", "verify"), &answer, &detail);
+    json_t *request = json_pack("{s:s}", "do", "verify");
+    const char *witness = ds_cli_value(cli, "witness");
+    enum ds_err err = witness != NULL ? add_witness(witness, request, &detail) : DS_OK;
+    if (err != DS_OK) {
+        json_decref(request);
+        return ds_cli_fail(cli, err, &detail);
+    }
+    err = ds_state_ask(cli->position[0], request, &answer, &detail);
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }

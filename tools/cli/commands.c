@@ -90,6 +90,10 @@ static const struct ds_cli_option assign_options[] = {
 static const struct ds_cli_option restore_options[] = {
     {"user", "NAME", "The administrator who declares it; his key signs.", true}, END};
 
+static const struct ds_cli_option verify_options[] = {
+    {"witness", "SIZE:ROOT", "A head that a handheld kept: the journal must continue it.", false},
+    END};
+
 static const struct ds_cli_option prove_options[] = {
     {"op", "ID", "Which op: 32 hex digits, a reading's id for one.", false},
     {"meter", "M", "Or: the reading that stands for this meter (number, or 32 hex digits) ...",
@@ -259,7 +263,7 @@ static const struct ds_cli_command commands[] = {
         "is\n"
         "held waits for its decision. Unread meters stay without a reading: --unread-too."),
     ROW("book assign", "DIR", assign_options, ds_cmd_book_assign, "Give a book to a reader.", ""),
-    ROW("journal verify", "DIR", NONE, ds_cmd_journal_verify,
+    ROW("journal verify", "DIR", verify_options, ds_cmd_journal_verify,
         "Verify every entry, signature, chain and the tree.",
         "A changed byte: exit 4. It is named by its entry, its device and its sequences."),
     ROW("journal prove", "DIR", prove_options, ds_cmd_journal_prove,
