@@ -4,7 +4,6 @@
 #include "tools/cli/state.h"
 
 #include <string.h>
-
 #include <unistd.h>
 
 static long long number_of(const json_t *answer, const char *name)
