@@ -1,6 +1,7 @@
 #include "schema/base/text.h"
 #include "schema/codec/record_json_jansson.h"
 #include "server/admin_call.h"
+#include "server/backup.h"
 #include "server/call.h"
 #include "server/drafts.h"
 #include "server/people.h"
@@ -350,9 +351,15 @@ static enum ds_err do_user_list(struct ds_admin_call *call)
 static enum ds_err do_backup(struct ds_admin_call *call)
 {
     const char *to = NULL;
+    struct ds_backup made;
 
     DS_TRY(ds_admin_need(call, "to", &to));
-    return ds_site_backup(call->office->site, to, &call->detail);
+    DS_TRY(ds_backup_take(call->office->site, to, &made, &call->detail));
+    ds_admin_put_number(call, "epoch", (int64_t)made.epoch);
+    ds_admin_put_number(call, "size", (int64_t)made.size);
+    ds_admin_put_bytes(call, "root", DS_SLICE_OF(made.root));
+    ds_admin_put_bytes(call, "digest", DS_SLICE_OF(made.digest));
+    return DS_OK;
 }
 
 static const struct {

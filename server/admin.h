@@ -38,8 +38,9 @@
  * user_remove name
  * user_list   -> users: [{name, worker, active, roles}]
  * role_end    user or worker, roles: [NAME] -> worker id. Ends roles held for the whole station.
- * backup      to: absolute path
- * epoch       user: NAME of an administrator -> epoch, kept_size. Declares a restore.
+ * backup      to: absolute path -> epoch, size, root, digest of the verified copy
+ * epoch       user: NAME of an administrator, known? (the greatest epoch that anybody heard of)
+ *             -> epoch, kept_size. Declares a restore.
  * erase       user: NAME, keys: [id] . Destroys customer keys.
  * verify      witness_size?, witness_root? (a head that somebody kept) -> size, root
  *             (DS_ERR_INTEGRITY names entry, device and sequences)

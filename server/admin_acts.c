@@ -18,6 +18,7 @@ struct admin_act {
     struct ds_id worker;
     const struct ds_id *keys; /* erase; NULL: epoch. */
     size_t key_count;
+    uint64_t known; /* Epoch; in. */
     uint64_t epoch;
     uint64_t kept_size;
     struct ds_detail *detail;
@@ -37,7 +38,7 @@ static enum ds_err act(struct ds_shard *shard, void *context)
     }
     DS_TRY(ds_actor_open(shard, what->name, DS_ACTOR_console, &what->worker, &actor, what->detail));
     enum ds_err err = what->keys == NULL
-                          ? ds_shard_epoch(shard, &actor, 0)
+                          ? ds_shard_epoch(shard, &actor, what->known)
                           : ds_shard_erase(shard, &actor, what->keys, what->key_count);
 
     what->epoch = shard->meta.epoch;
@@ -84,7 +85,9 @@ static enum ds_err find_admin(struct ds_admin_call *call, struct admin_act *what
 enum ds_err ds_admin_epoch(struct ds_admin_call *call)
 {
     struct admin_act what = {.keys = NULL};
+    json_int_t known = json_integer_value(json_object_get(call->request, "known"));
 
+    what.known = known > 0 ? (uint64_t)known : 0;
     DS_TRY(find_admin(call, &what));
     DS_TRY(ds_writer_run(call->office->writer, act, &what));
     ds_admin_put_number(call, "epoch", (int64_t)what.epoch);

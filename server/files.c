@@ -1,5 +1,7 @@
 #include "server/files.h"
 
+#include "sync/core/hash.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #define LEVELS_MAX 4
+#define HASH_PIECE 2048 /* Bytes read at once; a frame holds them. */
 
 static enum ds_err join(char out[static DS_PATH_MAX], const char *first, const char *second)
 {
@@ -77,6 +80,32 @@ enum ds_err ds_file_read(const char *path, struct ds_builder *out, struct ds_det
         }
         out->used += (size_t)size;
     }
+    (void)close(fd);
+    return err;
+}
+
+enum ds_err ds_file_hash(const char *path, uint64_t *size, struct ds_hash *hash,
+                         struct ds_detail *detail)
+{
+    uint8_t piece[HASH_PIECE];
+    struct ds_hasher hasher;
+    ssize_t got = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *size = 0;
+    if (fd < 0) {
+        return failed(path, "cannot be read", detail);
+    }
+    ds_hasher_init(&hasher, (struct ds_slice){NULL, 0}, sizeof(hash->byte));
+    while ((got = read(fd, piece, sizeof(piece))) > 0 || (got < 0 && errno == EINTR)) {
+        if (got > 0) {
+            ds_hasher_add(&hasher, (struct ds_slice){piece, (size_t)got});
+            *size += (uint64_t)got;
+        }
+    }
+    ds_hasher_end(&hasher, hash->byte, sizeof(hash->byte));
+    enum ds_err err = got == 0 ? DS_OK : failed(path, "cannot be read", detail);
+
     (void)close(fd);
     return err;
 }

@@ -16,6 +16,9 @@ DS_NODISCARD enum ds_err ds_path_join(const char *folder, const char *name,
 /* The whole file appended to out. DS_ERR_NOT_FOUND, DS_ERR_IO; DS_ERR_LIMIT if it does not fit. */
 DS_NODISCARD enum ds_err ds_file_read(const char *path, struct ds_builder *out,
                                       struct ds_detail *detail);
+/* BLAKE2b-256 of a file of any size, read piece by piece. */
+DS_NODISCARD enum ds_err ds_file_hash(const char *path, uint64_t *size, struct ds_hash *hash,
+                                      struct ds_detail *detail);
 /* Replace or make a file with these bytes and this mode. */
 DS_NODISCARD enum ds_err ds_file_write(const char *path, struct ds_slice bytes, unsigned mode,
                                        struct ds_detail *detail);

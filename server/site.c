@@ -134,11 +134,11 @@ static int64_t first_instant(void *context)
 
 /* ---- Stores ---- */
 
-static enum ds_err open_stores(const char *dir, const struct ds_config *config, bool read_only,
+static enum ds_err open_stores(const char *dir, const struct ds_config *config,
                                struct ds_store *stores[static 2], struct ds_detail *detail)
 {
     const struct ds_store_lmdb_options options = {
-        .quota_bytes = (uint64_t)config->server_quota_mib * 1024 * 1024, .read_only = read_only};
+        .quota_bytes = (uint64_t)config->server_quota_mib * 1024 * 1024};
     char path[DS_PATH_MAX];
 
     stores[0] = NULL;
@@ -157,7 +157,7 @@ static enum ds_err open_stores(const char *dir, const struct ds_config *config, 
     return err;
 }
 
-static enum ds_err make_folders(const char *dir, struct ds_detail *detail)
+enum ds_err ds_site_folders(const char *dir, struct ds_detail *detail)
 {
     static const char *const names[] = {"keys", "blobs", "outbox", "tls"};
     char path[DS_PATH_MAX];
@@ -210,13 +210,13 @@ __attribute__((noinline)) static enum ds_err fill(const char *dir, const struct 
         clock.context = &clock_ms;
     }
     ds_config_default(&config);
-    DS_TRY(make_folders(dir, detail));
+    DS_TRY(ds_site_folders(dir, detail));
     DS_TRY(save_config(dir, detail));
     ds_server_keys_make(&random, &keys);
     enum ds_err err = save_keys(dir, &keys, detail);
 
     if (err == DS_OK) {
-        err = open_stores(dir, &config, false, stores, detail);
+        err = open_stores(dir, &config, stores, detail);
     }
     if (err == DS_OK) {
         err = ds_shard_create(stores[0], stores[1], &keys, &clock, &random, station, detail);
@@ -349,7 +349,7 @@ static enum ds_err open_all(struct ds_site *site, const struct ds_site_options *
         &site->config,
         options != NULL && options->config_path != NULL ? options->config_path : path, detail));
     DS_TRY(load_keys(site->dir, &keys, detail));
-    DS_TRY(open_stores(site->dir, &site->config, false, stores, detail));
+    DS_TRY(open_stores(site->dir, &site->config, stores, detail));
     site->store = stores[0];
     site->key_store = stores[1];
     enum ds_err err = open_shard(site, &keys, options, detail);
@@ -393,7 +393,7 @@ enum ds_err ds_site_open_stores(struct ds_site *site, const char *dir, struct ds
     if (dir != NULL) {
         DS_ASSERT(strlen(dir) < sizeof(site->dir));
         memcpy(site->dir, dir, strlen(dir) + 1);
-        DS_TRY(make_folders(dir, detail));
+        DS_TRY(ds_site_folders(dir, detail));
     }
     site->store = stores[0];
     site->key_store = stores[1];
@@ -416,91 +416,4 @@ void ds_site_close(struct ds_site *site)
     site->lock_fd = -1;
     site->store = NULL;
     site->key_store = NULL;
-}
-
-/* ---- Backup and restore ---- */
-
-static enum ds_err copy_file(const char *from_dir, const char *to_dir, const char *name,
-                             unsigned mode, struct ds_detail *detail)
-{
-    char from[DS_PATH_MAX];
-    char to[DS_PATH_MAX];
-    uint8_t *memory = malloc(DS_CONFIG_FILE_MAX);
-    struct ds_builder bytes;
-    enum ds_err err = memory != NULL ? DS_OK : DS_ERR_NOMEM;
-
-    ds_builder_init(&bytes, memory, DS_CONFIG_FILE_MAX);
-    if (err == DS_OK) {
-        err = ds_path_join(from_dir, name, from);
-    }
-    if (err == DS_OK) {
-        err = ds_path_join(to_dir, name, to);
-    }
-    if (err == DS_OK) {
-        err = ds_file_read(from, &bytes, detail);
-    }
-    if (err == DS_OK) {
-        err = ds_file_write(to, (struct ds_slice){bytes.data, bytes.used}, mode, detail);
-    }
-    if (memory != NULL) {
-        ds_wipe(memory, DS_CONFIG_FILE_MAX);
-    }
-    free(memory);
-    return err;
-}
-
-/* Stores (the state first: every key that it needs is then in the keys), secrets, settings. */
-static enum ds_err copy_station(struct ds_store *const stores[static 2], const char *from_dir,
-                                const char *to_dir, struct ds_detail *detail)
-{
-    static const char *const names[] = {"store", "keys/store"};
-    char path[DS_PATH_MAX];
-
-    DS_TRY(make_folders(to_dir, detail));
-    for (size_t i = 0; i < DS_COUNT(names); i++) {
-        DS_TRY(ds_path_join(to_dir, names[i], path));
-        DS_TRY(ds_folder_make(path, detail));
-        DS_TRY(ds_store_lmdb_copy(stores[i], path, detail));
-    }
-    DS_TRY(copy_file(from_dir, to_dir, "keys/server.keys", 0600, detail));
-    return copy_file(from_dir, to_dir, "doorstep.ini", 0644, detail);
-}
-
-static enum ds_err copy_to(struct ds_store *const stores[static 2], const char *from,
-                           const char *to, struct ds_detail *detail)
-{
-    char aside[DS_PATH_MAX];
-
-    DS_TRY(ds_folder_aside(to, aside, detail));
-    enum ds_err err = copy_station(stores, from, aside, detail);
-
-    if (err == DS_OK) {
-        err = ds_folder_place(aside, to, detail);
-    }
-    if (err != DS_OK) {
-        ds_folder_remove(aside);
-    }
-    return err;
-}
-
-enum ds_err ds_site_backup(struct ds_site *site, const char *to, struct ds_detail *detail)
-{
-    struct ds_store *const stores[2] = {site->store, site->key_store};
-
-    return copy_to(stores, site->dir, to, detail);
-}
-
-enum ds_err ds_site_restore(const char *from, const char *dir, struct ds_detail *detail)
-{
-    struct ds_config config;
-    struct ds_store *stores[2] = {NULL, NULL};
-
-    DS_TRY(ds_crypto_init());
-    ds_config_default(&config);
-    DS_TRY(open_stores(from, &config, true, stores, detail));
-    enum ds_err err = copy_to(stores, from, dir, detail);
-
-    ds_store_close(stores[0]);
-    ds_store_close(stores[1]);
-    return err;
 }

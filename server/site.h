@@ -73,13 +73,7 @@ DS_NODISCARD enum ds_err ds_site_open_stores(struct ds_site *site, const char *d
                                              const struct ds_site_options *options,
                                              struct ds_detail *detail);
 
-/* A consistent hot copy into folder to, which must not exist or be empty: store first, keys after
- * it, so that every key that the store needs is in it. The copy is a station folder. */
-DS_NODISCARD enum ds_err ds_site_backup(struct ds_site *site, const char *to,
-                                        struct ds_detail *detail);
-/* Copy a backup into DIR, which must not exist or be empty. The caller then opens it and declares
- * the epoch (ds_shard_epoch, admin request "epoch") before anybody may exchange. */
-DS_NODISCARD enum ds_err ds_site_restore(const char *from, const char *dir,
-                                         struct ds_detail *detail);
+/* The folders of a station that are not stores, made where they are not. */
+DS_NODISCARD enum ds_err ds_site_folders(const char *dir, struct ds_detail *detail);
 
 #endif

@@ -34,7 +34,7 @@ enum ds_err ds_tree_load(struct ds_txn *txn, struct ds_tree *tree)
     return ds_cursor_end(&cursor) == DS_OK ? DS_OK : DS_ERR_INTEGRITY;
 }
 
-static enum ds_err tree_store(struct ds_txn *txn, const struct ds_tree *tree)
+enum ds_err ds_tree_store(struct ds_txn *txn, const struct ds_tree *tree)
 {
     uint8_t bytes[8 + 64 * 32];
     struct ds_builder builder;
@@ -86,7 +86,7 @@ enum ds_err ds_group_commit(struct ds_shard *shard, struct ds_group *group)
         ds_txn_abort(group->txn); /* Nothing new: duplicates and refusals cost no fsync. */
         return DS_OK;
     }
-    enum ds_err err = tree_store(group->txn, &shard->next_tree);
+    enum ds_err err = ds_tree_store(group->txn, &shard->next_tree);
     if (err != DS_OK) {
         ds_txn_abort(group->txn);
         return err;
@@ -246,6 +246,22 @@ enum ds_err ds_shard_open(struct ds_shard *shard, struct ds_store *store, struct
     if (err != DS_OK) {
         ds_shard_close(shard);
     }
+    return err;
+}
+
+enum ds_err ds_shard_view(const struct ds_shard *shard, struct ds_store *store,
+                          struct ds_shard *view)
+{
+    struct ds_txn *txn = NULL;
+    *view = *shard;
+    view->store = store;
+    view->scratch = NULL;
+    DS_TRY(ds_store_begin(store, false, &txn));
+    enum ds_err err = ds_meta_load(txn, &view->meta);
+    if (err == DS_OK) {
+        err = ds_tree_load(txn, &view->tree);
+    }
+    ds_txn_abort(txn);
     return err;
 }
 

@@ -161,7 +161,16 @@ DS_NODISCARD enum ds_err ds_shard_verify(struct ds_shard *shard, const struct ds
  * reads is sound after ds_shard_verify(). */
 DS_NODISCARD enum ds_err ds_shard_witness(struct ds_shard *shard, uint64_t size,
                                           const struct ds_hash *root, struct ds_detail *detail);
-/* Refold the journal of `from` into an empty store `to`; both digests come back. */
+/* The same station over a copy of its store, for verifying it: view borrows from shard, and is
+ * neither written to nor closed. */
+DS_NODISCARD enum ds_err ds_shard_view(const struct ds_shard *shard, struct ds_store *store,
+                                       struct ds_shard *view);
+/* Fold the first entries of a journal into an empty store, which then holds journal, tree and
+ * state of that size. DS_ERR_NOT_FOUND: there are fewer. */
+DS_NODISCARD enum ds_err ds_shard_refold(struct ds_store *from, struct ds_store *to, uint64_t size,
+                                         const struct ds_progress *progress,
+                                         struct ds_detail *detail);
+/* Refold the whole journal into an empty store `to`; both digests come back. */
 DS_NODISCARD enum ds_err ds_shard_rebuild(struct ds_shard *shard, struct ds_store *to,
                                           const struct ds_progress *progress, struct ds_hash *have,
                                           struct ds_hash *made, struct ds_detail *detail);

@@ -28,6 +28,7 @@ DS_NODISCARD enum ds_err ds_group_append(struct ds_shard *shard, struct ds_group
 DS_NODISCARD enum ds_err ds_group_commit(struct ds_shard *shard, struct ds_group *group);
 
 DS_NODISCARD enum ds_err ds_tree_load(struct ds_txn *txn, struct ds_tree *tree);
+DS_NODISCARD enum ds_err ds_tree_store(struct ds_txn *txn, const struct ds_tree *tree);
 /* The system actor's first batch. */
 DS_NODISCARD enum ds_err ds_actor_genesis(struct ds_shard *shard, const struct ds_station *station,
                                           struct ds_detail *detail);

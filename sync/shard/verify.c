@@ -241,13 +241,30 @@ enum ds_err ds_shard_witness(struct ds_shard *shard, uint64_t size, const struct
 }
 
 struct refold {
-    struct ds_shard *shard;
     struct ds_txn *from;
     struct ds_store *to;
     uint8_t *scratch;
     struct ds_shard_meta meta;
+    struct ds_tree tree;
     struct ds_detail *detail;
 };
+
+static enum ds_err refold_one(struct refold *r, struct ds_txn *txn, struct ds_desk *desk,
+                              uint64_t number)
+{
+    struct ds_key key = ds_key_journal(number);
+    struct ds_slice bytes;
+    struct ds_folded folded;
+    struct ds_hash leaf;
+    DS_TRY(ds_txn_get(r->from, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes));
+    DS_TRY(ds_engine_fold(desk, &r->meta, bytes, &folded, r->detail));
+    if (r->meta.size != number) {
+        struct verifying v = {r->from, r->detail, number};
+        return spoiled(&v, NULL, "it folds to nothing, but stands in the journal");
+    }
+    DS_TRY(ds_entry_leaf_of(bytes, &leaf));
+    return ds_nodes_append(txn, &r->tree, &leaf);
+}
 
 static enum ds_err refold_some(struct refold *r, uint64_t first, uint64_t last)
 {
@@ -256,17 +273,10 @@ static enum ds_err refold_some(struct refold *r, uint64_t first, uint64_t last)
     struct ds_desk *desk = ds_desk_begin(r->scratch, txn);
     enum ds_err err = first == 1 ? ds_meta_store(txn, &r->meta) : DS_OK;
     for (uint64_t number = first; number <= last && err == DS_OK; number++) {
-        struct ds_key key = ds_key_journal(number);
-        struct ds_slice bytes;
-        struct ds_folded folded;
-        err = ds_txn_get(r->from, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes);
-        if (err == DS_OK) {
-            err = ds_engine_fold(desk, &r->meta, bytes, &folded, r->detail);
-        }
-        if (err == DS_OK && r->meta.size != number) {
-            struct verifying v = {r->from, r->detail, number};
-            err = spoiled(&v, NULL, "it folds to nothing, but stands in the journal");
-        }
+        err = refold_one(r, txn, desk, number);
+    }
+    if (err == DS_OK) {
+        err = ds_tree_store(txn, &r->tree);
     }
     if (err != DS_OK) {
         ds_txn_abort(txn);
@@ -277,6 +287,14 @@ static enum ds_err refold_some(struct refold *r, uint64_t first, uint64_t last)
 
 static enum ds_err refold_all(struct refold *r, uint64_t size, const struct ds_progress *progress)
 {
+    struct ds_shard_meta meta;
+    DS_TRY(ds_meta_load(r->from, &meta));
+    r->meta.station = meta.station;
+    r->meta.epoch = 1;
+    if (size > meta.size) {
+        return DS_ERR_NOT_FOUND;
+    }
+    size = size == 0 ? meta.size : size;
     for (uint64_t first = 1; first <= size; first += STEP_EVERY) {
         uint64_t last = size - first < STEP_EVERY ? size : first + STEP_EVERY - 1;
         DS_TRY(refold_some(r, first, last));
@@ -285,6 +303,38 @@ static enum ds_err refold_all(struct refold *r, uint64_t size, const struct ds_p
         }
     }
     return DS_OK;
+}
+
+/* size 0: all. have, or NULL: the digest of what was folded from. */
+static enum ds_err refold(struct ds_store *from, struct ds_store *to, uint64_t size,
+                          const struct ds_progress *progress, struct ds_hash *have,
+                          struct ds_detail *detail)
+{
+    struct refold *r = calloc(1, sizeof(*r));
+    uint8_t *scratch = malloc(DS_ENGINE_SCRATCH_SIZE);
+    enum ds_err err = r != NULL && scratch != NULL ? DS_OK : DS_ERR_NOMEM;
+    if (err == DS_OK) {
+        r->to = to;
+        r->scratch = scratch;
+        r->detail = detail;
+        err = ds_store_begin(from, false, &r->from);
+    }
+    if (err == DS_OK) {
+        err = refold_all(r, size, progress);
+        if (err == DS_OK && have != NULL) {
+            err = ds_engine_digest(r->from, have);
+        }
+        ds_txn_abort(r->from);
+    }
+    free(scratch);
+    free(r);
+    return err;
+}
+
+enum ds_err ds_shard_refold(struct ds_store *from, struct ds_store *to, uint64_t size,
+                            const struct ds_progress *progress, struct ds_detail *detail)
+{
+    return size == 0 ? DS_ERR_USAGE : refold(from, to, size, progress, NULL, detail);
 }
 
 static enum ds_err digest_of(struct ds_store *store, struct ds_hash *digest)
@@ -300,25 +350,6 @@ enum ds_err ds_shard_rebuild(struct ds_shard *shard, struct ds_store *to,
                              const struct ds_progress *progress, struct ds_hash *have,
                              struct ds_hash *made, struct ds_detail *detail)
 {
-    struct refold r = {.shard = shard, .to = to, .detail = detail};
-    struct ds_shard_meta meta;
-    r.scratch = malloc(DS_ENGINE_SCRATCH_SIZE);
-    if (r.scratch == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    enum ds_err err = ds_store_begin(shard->store, false, &r.from);
-    if (err == DS_OK) {
-        err = ds_meta_load(r.from, &meta);
-        r.meta.station = meta.station;
-        r.meta.epoch = 1;
-        if (err == DS_OK) {
-            err = refold_all(&r, meta.size, progress);
-        }
-        if (err == DS_OK) {
-            err = ds_engine_digest(r.from, have);
-        }
-        ds_txn_abort(r.from);
-    }
-    free(r.scratch);
-    return err == DS_OK ? digest_of(to, made) : err;
+    DS_TRY(refold(shard->store, to, 0, progress, have, detail));
+    return digest_of(to, made);
 }

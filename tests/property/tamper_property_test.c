@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EDITS_DEFAULT = 2000, ENTRIES_MAX = 200, DEVICES = 3, ROUNDS = 6, FILE_MAX = 8 << 20 };
+enum { EDITS_DEFAULT = 800, ENTRIES_MAX = 200, DEVICES = 3, ROUNDS = 6, FILE_MAX = 8 << 20 };
 
 struct place { /* An entry, and where its value lies in the file. */
     off_t offset;

@@ -1,6 +1,7 @@
 /* The back door: the same requests with a daemon and without, over a real station folder. */
 #include "schema/base/text.h"
 #include "server/admin.h"
+#include "server/backup.h"
 #include "server/outbox.h"
 #include "sync/core/tables.h"
 #include "tests/support/scratch.h"
@@ -393,8 +394,10 @@ static void restore__a_backup_becomes_a_station_of_the_next_epoch(void **state)
     ask_well(f, "{\"do\":\"user_add\",\"name\":\"late\",\"password\":\"correct horse\"}");
     ds_admin_close(f->admin);
     f->admin = NULL;
-    assert_int_equal(ds_site_restore(backup, again, &f->detail), DS_OK);
-    assert_int_equal(ds_site_restore(backup, again, &f->detail), DS_ERR_EXISTS);
+    struct ds_backup found;
+    assert_int_equal(ds_backup_restore(backup, again, 0, &found, &f->detail), DS_OK);
+    assert_int_equal(found.size, size);
+    assert_int_equal(ds_backup_restore(backup, again, 0, &found, &f->detail), DS_ERR_EXISTS);
     memcpy(f->dir, again, sizeof(again));
     open_admin(f);
     ask_well(f, "{\"do\":\"digest\"}");

@@ -257,6 +257,8 @@ static void meters__are_found_and_told_whole(void **state)
     char *reading = strdup(test_text(o, "readings.0.id"));
     char *slot = strdup(test_text(o, "slots.0.id"));
 
+    call("proof", path("/api/v1/journal/proof?op=%s", reading), NULL, 200);
+    assert_string_equal(test_text(o, "proof"), "doorstep op 1");
     call("reading", path("/api/v1/readings/%s", reading), NULL, 200);
     assert_int_equal(test_number(o, "index"), 50);
     call("slot", path("/api/v1/slots/%s", slot), NULL, 200);
@@ -482,6 +484,17 @@ static void journal__its_head_is_signed_and_its_feed_has_no_gap(void **state)
     assert_true(ds_verify(&key, DS_LABEL_RECEIPT, (struct ds_slice){bytes, size}, &signature));
     bytes[size / 2] ^= 1;
     assert_false(ds_verify(&key, DS_LABEL_RECEIPT, (struct ds_slice){bytes, size}, &signature));
+
+    /* From any size to this one; and neither both kinds of proof nor none. */
+    call("proof", "/api/v1/journal/proof?from=1", NULL, 200);
+    assert_true(json_array_size(test_at(o, "path")) > 0);
+    call("proof", "/api/v1/journal/proof?from=2&to=2", NULL, 200);
+    assert_int_equal(json_array_size(test_at(o, "path")), 0);
+    call("proof", "/api/v1/journal/proof?from=3&to=2", NULL, 400);
+    call("proof", "/api/v1/journal/proof?from=999999", NULL, 400);
+    call("proof", "/api/v1/journal/proof", NULL, 400);
+    call("proof", "/api/v1/journal/proof?from=1&op=00112233445566778899aabbccddeeff", NULL, 400);
+    call("proof", "/api/v1/journal/proof?op=00112233445566778899aabbccddeeff", NULL, 404);
 
     call("changes", "/api/v1/changes?limit=200", NULL, 200);
     size_t all = json_array_size(test_at(o, "items"));

@@ -1,5 +1,6 @@
 /* journal verify, journal head, rebuild, scrub, backup, restore, bundle import, reconcile. */
 #include "schema/base/text.h"
+#include "server/backup.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/state.h"
 
@@ -136,26 +137,39 @@ enum ds_exit ds_cmd_backup(struct ds_cli *cli)
     if (err != DS_OK) {
         return ds_cli_fail(cli, err, &detail);
     }
-    json_decref(answer);
+    put_all(cli, answer);
     ds_cli_put_text(cli, "to", to);
-    ds_cli_print(cli, "backed up to %s", to);
+    ds_cli_print(cli, "backed up to %s: %lld entries, every one read back and verified", to,
+                 number_of(answer, "size"));
+    ds_cli_print(cli, "root %s", text_of(answer, "root"));
+    json_decref(answer);
     return DS_EXIT_OK;
 }
 
+struct restoring {
+    const char *user;
+    int64_t position; /* 0: all. */
+    int64_t epoch;    /* That handhelds know of; 0: the backup's. */
+};
+
 /* The copy becomes a station only with its new epoch: before that nobody may be served from it. */
-static enum ds_err restore(const char *from, const char *dir, const char *user, json_t **answer,
-                           struct ds_detail *detail)
+static enum ds_err restore(const char *from, const char *dir, const struct restoring *how,
+                           json_t **answer, struct ds_detail *detail)
 {
     char aside[DS_PATH_MAX];
+    struct ds_backup found;
     if (ds_file_exists(dir) && rmdir(dir) != 0) {
         ds_detail_set(detail, dir, ": is there already, and is no empty folder", NULL);
         return DS_ERR_EXISTS;
     }
     DS_TRY(ds_folder_aside(dir, aside, detail));
-    enum ds_err err = ds_site_restore(from, aside, detail);
+    enum ds_err err = ds_backup_restore(from, aside, (uint64_t)how->position, &found, detail);
     if (err == DS_OK) {
-        err = ds_state_ask(aside, json_pack("{s:s, s:s}", "do", "epoch", "user", user), answer,
-                           detail);
+        int64_t known = (int64_t)found.epoch > how->epoch ? (int64_t)found.epoch : how->epoch;
+        err = ds_state_ask(aside,
+                           json_pack("{s:s, s:s, s:I}", "do", "epoch", "user", how->user, "known",
+                                     (json_int_t)known),
+                           answer, detail);
     }
     if (err == DS_OK) {
         err = ds_folder_place(aside, dir, detail);
@@ -170,8 +184,14 @@ enum ds_exit ds_cmd_restore(struct ds_cli *cli)
 {
     struct ds_detail detail = {""};
     json_t *answer = NULL;
-    enum ds_err err =
-        restore(cli->position[0], cli->position[1], ds_cli_value(cli, "user"), &answer, &detail);
+    struct restoring how = {.user = ds_cli_value(cli, "user")};
+    enum ds_err err = ds_cli_number(cli, "position", 1, INT64_MAX, &how.position, &detail);
+    if (err == DS_OK) {
+        err = ds_cli_number(cli, "after-epoch", 1, INT64_MAX, &how.epoch, &detail);
+    }
+    if (err == DS_OK) {
+        err = restore(cli->position[0], cli->position[1], &how, &answer, &detail);
+    }
     if (err != DS_OK) {
         json_decref(answer);
         return ds_cli_fail(cli, err, &detail);

@@ -88,7 +88,10 @@ static const struct ds_cli_option assign_options[] = {
     {"book", "B", "Which book.", true}, {"worker", "W", "Who walks it from now on.", true}, END};
 
 static const struct ds_cli_option restore_options[] = {
-    {"user", "NAME", "The administrator who declares it; his key signs.", true}, END};
+    {"user", "NAME", "The administrator who declares it; his key signs.", true},
+    {"position", "N", "Keep N entries of the journal and fold it anew; default: all.", false},
+    {"after-epoch", "E", "Handhelds know epoch E, which the backup does not.", false},
+    END};
 
 static const struct ds_cli_option verify_options[] = {
     {"witness", "SIZE:ROOT", "A head that a handheld kept: the journal must continue it.", false},
