@@ -118,7 +118,7 @@ static enum ds_err check_epoch(const struct ds_handheld *h, const struct ds_resp
     if (!there) {
         return refuse(DS_DOUBT_EPOCH, kind, "a new epoch that no epoch entry explains", detail);
     }
-    if (!signed_by_admin(h, &entry, &response->epoch_key) && !DS_MUTANT("believe_any_epoch")) {
+    if (!signed_by_admin(h, &entry, &response->epoch_key)) {
         return refuse(DS_DOUBT_EPOCH, kind, "a new epoch that no actor of the station signed",
                       detail);
     }

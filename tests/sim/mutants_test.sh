@@ -26,6 +26,7 @@ digest_skips_row: replicas_converge cursors_complete
 overlay_forgets_pending: nothing_lost
 worst_takes_latest: order_free
 epoch_not_clamped: cursors_complete replicas_converge
+believe_any_history: tampering_shows
 '
 
 build=$(dirname "$bin")

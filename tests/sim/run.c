@@ -155,6 +155,7 @@ static void check_all(struct sim *sim)
     check_order(sim);
     if (sim->seed % 4 == 0) {
         check_tampering(sim);
+        check_witness(sim);
     }
 }
 

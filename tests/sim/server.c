@@ -188,6 +188,15 @@ void server_restore(struct sim *sim)
                (unsigned long long)sim->shard.meta.size);
 }
 
+struct ds_store *server_swap(struct sim *sim, struct ds_store *store)
+{
+    struct ds_store *before = sim->store;
+    ds_shard_close(&sim->shard);
+    sim->store = store;
+    open_shard(sim);
+    return before;
+}
+
 void server_declare(struct sim *sim)
 {
     struct ds_actor admin;

@@ -226,6 +226,8 @@ void server_restart(struct sim *sim);
 void server_backup(struct sim *sim);
 void server_restore(struct sim *sim); /* Not yet declared. */
 void server_declare(struct sim *sim); /* The new epoch. */
+/* Go on with another store; the one before comes back. */
+struct ds_store *server_swap(struct sim *sim, struct ds_store *store);
 /* One request as the HTTP layer would serve it: the status comes back, 200 with an answer. */
 int server_post(struct sim *sim, const uint8_t *body, size_t size, struct ds_builder *answer);
 int server_enrol(struct sim *sim, const uint8_t *body, size_t size, struct ds_builder *answer);
@@ -284,6 +286,7 @@ void check_authority(struct sim *sim);
 void check_replicas(struct sim *sim); /* replicas_converge, cursors_complete */
 void check_replay(struct sim *sim);   /* replay_is_identity */
 void check_tampering(struct sim *sim);
+void check_witness(struct sim *sim); /* tampering_shows, as a handheld sees it. */
 void check_bounds(struct sim *sim);
 void check_leaks(struct sim *sim); /* nothing_leaks */
 void check_order(struct sim *sim); /* order_free */
