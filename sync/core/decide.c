@@ -7,12 +7,16 @@
  *                                                                  and never be billed
  * CASE item already resolved .................................... RESULT nothing, told so
  * CASE proposal accepted ...................................... RESULT written as the owner's value
- * CASE conflict, keep theirs .................................... RESULT theirs stands
+ * CASE conflict, keep mine, theirs or base ...................... RESULT that value stands
+ * CASE conflict or proposal, the field stands otherwise by now .. RESULT nothing, told so; the item
+ *                                                                  shows what stands
+ * CASE a state that no step leads to from the present one ....... RESULT nothing, told so
  * CASE quarantine, release ................................ RESULT folded here and now, with its
  *                                                                  own writer and `seen`
  * CASE unknown meter merged into the real one ................... RESULT its readings go over */
 #include "schema/base/text.h"
 #include "schema/codec/msgpack.h"
+#include "schema/rules/steps.h"
 #include "sync/core/fold.h"
 #include "sync/core/slot.h"
 
@@ -74,6 +78,13 @@ static enum ds_err order_re_read(struct ds_fold *fold, const struct ds_slot_full
     return ds_fold_write_entity(fold, DS_REC_task, &fold->op_id, fields);
 }
 
+/* Is it what the supervisor must have seen: these candidates, and the decision that stands? */
+static bool shows(const struct ds_slot_full *slot, const struct ds_hash *hash)
+{
+    struct ds_hash shown = ds_slot_shown(slot);
+    return ds_hash_equal(hash, &shown);
+}
+
 static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *decision,
                                struct ds_told *told)
 {
@@ -91,9 +102,8 @@ static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *d
     DS_TRY(err);
     DS_TRY(ds_slot_load(fold, &meter, register_kind, period, slot));
     slot->content = ds_slot_content(slot);
-    if (!DS_HAS(decision, decision, candidates_hash) ||
-        !ds_hash_equal(&decision->candidates_hash, &slot->content)) {
-        return stale(told, "there is new evidence since the decision was made");
+    if (!DS_HAS(decision, decision, candidates_hash) || !shows(slot, &decision->candidates_hash)) {
+        return stale(told, "there is new evidence, or another decision, since this one was made");
     }
     switch (decision->action) {
     case DS_ACTION_re_read:
@@ -122,6 +132,34 @@ static enum ds_err decide_slot(struct ds_fold *fold, const struct ds_decision *d
 }
 
 /* ---- Values of conflicts and proposals. ---- */
+static const struct ds_field *field_of(uint8_t type, uint8_t tag)
+{
+    const struct ds_record_type *known = ds_record_type_by_number(type);
+    return known == NULL ? NULL : ds_field_by_tag(known, tag);
+}
+
+static int64_t number_in(struct ds_slice value)
+{
+    struct ds_cursor cursor;
+    ds_cursor_init(&cursor, value);
+    int64_t number = value.size == 0 ? 0 : ds_mp_take_int(&cursor);
+    return cursor.failed ? 0 : number;
+}
+
+/* A decision chooses among values; it leads no record where its life does not go: a revoked device
+ * stays revoked. */
+static bool step_leads_there(const struct ds_record_type *known, struct ds_row_state *row,
+                             uint8_t tag, struct ds_slice value)
+{
+    const struct ds_field *field = known == NULL ? NULL : ds_field_by_tag(known, tag);
+    const struct ds_cell *cell = ds_row_cell(row, tag);
+    if (field == NULL || field->policy != DS_POLICY_STATE) {
+        return true;
+    }
+    int64_t old = cell == NULL ? 0 : number_in(cell->value);
+    return old == number_in(value) || ds_step_ok(field->list, old, number_in(value));
+}
+
 /* Why the decider may not put a value into this row: he needs the role that the record asks for,
  * and the row must have room. "" if he may. */
 static enum ds_err stops_value(struct ds_fold *fold, uint8_t type, const struct ds_id *entity,
@@ -145,7 +183,9 @@ static enum ds_err stops_value(struct ds_fold *fold, uint8_t type, const struct 
         cell->value = value;
     }
     *stop = "";
-    if (!holds || (type == DS_REC_device && tag == DS_TAG_device_sign_key)) {
+    if (!step_leads_there(known, before, tag, value)) {
+        *stop = "decision: no step leads to that state from the present one";
+    } else if (!holds || (type == DS_REC_device && tag == DS_TAG_device_sign_key)) {
         *stop = "decision: you may not write this field yourself";
     } else if (cell == NULL || ds_row_outgrown(known, before, row)) {
         *stop = "decision: the row has no room for more";
@@ -170,6 +210,79 @@ static enum ds_err write_value(struct ds_fold *fold, uint8_t type, const struct 
     return ds_fold_write_entity(fold, type, entity, fields);
 }
 
+/* What stands in a field now, and by which op; copied, for what follows writes. */
+struct standing {
+    struct ds_slice value; /* Empty: nothing ever did. */
+    struct ds_id op;       /* None if the engine wrote it. */
+};
+
+static enum ds_err standing_of(struct ds_fold *fold, uint8_t type, const struct ds_id *entity,
+                               uint8_t tag, struct standing *now)
+{
+    struct ds_row_state *row = DS_FOLD_NEW(fold, struct ds_row_state);
+    if (row == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    memset(now, 0, sizeof(*now));
+    DS_TRY(ds_row_load(fold->txn, type, entity, fold->arena, row));
+    const struct ds_cell *cell = ds_row_cell(row, tag);
+    if (cell == NULL || cell->value.size == 0) {
+        return DS_OK;
+    }
+    if (cell->latest.position != 0) {
+        now->op = ds_op_id(&cell->latest.writer, (enum ds_lane)cell->latest.lane, cell->latest.seq);
+    }
+    return ds_arena_copy(fold->arena, cell->value, &now->value);
+}
+
+/* Sets lose nothing when they grow; every other field must stand as the decider saw it. */
+static bool must_stand(uint8_t type, uint8_t tag)
+{
+    const struct ds_field *field = field_of(type, tag);
+    return field == NULL || (field->policy != DS_POLICY_UNION && field->policy != DS_POLICY_WORST);
+}
+
+/* The item shows what stands since it was made; whoever decided over the old value decides anew. */
+static enum ds_err refresh_conflict(struct ds_fold *fold, const struct ds_id *id,
+                                    struct ds_conflict *row, const struct standing *now)
+{
+    if (row->state == DS_ITEM_shown) {
+        DS_SET(row, conflict, theirs, now->value);
+        DS_SET(row, conflict, theirs_op, now->op);
+    } else {
+        DS_SET(row, conflict, mine, now->value);
+        DS_SET(row, conflict, mine_op, now->op);
+    }
+    return ds_fold_put_record(fold, DS_REC_conflict, id, row);
+}
+
+/* The value that a decision chooses; empty when it stands already. Returns why not, "" if so. */
+static const char *chosen_of(const struct ds_decision *decision, const struct ds_conflict *row,
+                             struct ds_slice *value)
+{
+    bool theirs_stands = row->state == DS_ITEM_shown;
+    *value = (struct ds_slice){NULL, 0};
+    switch (decision->action) {
+    case DS_ACTION_dismiss:
+        return "";
+    case DS_ACTION_keep_mine:
+        if (theirs_stands) {
+            *value = row->mine;
+        }
+        return theirs_stands && value->size == 0 ? "decision: nothing stood before theirs" : "";
+    case DS_ACTION_keep_theirs:
+        if (!theirs_stands) {
+            *value = row->theirs;
+        }
+        return "";
+    case DS_ACTION_keep_base:
+        *value = DS_HAS(row, conflict, base) ? row->base : *value;
+        return value->size == 0 ? "decision: what stood before both is not known" : "";
+    default:
+        return "decision.action: not for a conflict";
+    }
+}
+
 static enum ds_err decide_conflict(struct ds_fold *fold, const struct ds_decision *decision,
                                    struct ds_told *told)
 {
@@ -186,28 +299,26 @@ static enum ds_err decide_conflict(struct ds_fold *fold, const struct ds_decisio
     if (row->state == DS_ITEM_resolved) {
         return stale(told, "the conflict is resolved already");
     }
-    struct ds_slice value = {NULL, 0};
-    switch (decision->action) {
-    case DS_ACTION_keep_mine:
-    case DS_ACTION_dismiss:
-        break; /* It stands. */
-    case DS_ACTION_keep_theirs:
-        value = row->theirs;
-        break;
-    case DS_ACTION_keep_base:
-        value = DS_HAS(row, conflict, base) ? row->base : (struct ds_slice){NULL, 0};
-        break;
-    default:
-        return refuse(told, "decision.action: not for a conflict");
+    uint8_t type = (uint8_t)row->entity_type;
+    uint8_t tag = (uint8_t)row->field;
+    struct standing now;
+    struct ds_slice value;
+    const char *stop = chosen_of(decision, row, &value);
+    if (stop[0] != '\0') {
+        return refuse(told, stop);
+    }
+    DS_TRY(standing_of(fold, type, &row->entity, tag, &now));
+    struct ds_slice seen = row->state == DS_ITEM_shown ? row->theirs : row->mine;
+    if (must_stand(type, tag) && !ds_slice_equal(now.value, seen)) {
+        DS_TRY(refresh_conflict(fold, &decision->target, row, &now));
+        return stale(told, "the field was written since: the conflict shows what stands now");
     }
     if (value.size > 0) {
-        uint8_t type = (uint8_t)row->entity_type;
-        const char *stop = NULL;
-        DS_TRY(stops_value(fold, type, &row->entity, (uint8_t)row->field, value, &stop));
+        DS_TRY(stops_value(fold, type, &row->entity, tag, value, &stop));
         if (stop[0] != '\0') {
             return refuse(told, stop);
         }
-        DS_TRY(write_value(fold, type, &row->entity, (uint8_t)row->field, value));
+        DS_TRY(write_value(fold, type, &row->entity, tag, value));
     }
     DS_SET(row, conflict, state, DS_ITEM_resolved);
     DS_SET(row, conflict, decision, fold->op_id);
@@ -215,10 +326,36 @@ static enum ds_err decide_conflict(struct ds_fold *fold, const struct ds_decisio
     return ds_fold_put_record(fold, DS_REC_conflict, &decision->target, row);
 }
 
+/* Write what was proposed, if the field still stands as the proposal shows it. *done: it does not
+ * wait any longer. */
+static enum ds_err accept_proposal(struct ds_fold *fold, const struct ds_decision *decision,
+                                   struct ds_proposal *row, struct ds_told *told, bool *done)
+{
+    uint8_t type = (uint8_t)row->entity_type;
+    uint8_t tag = (uint8_t)row->field;
+    struct standing now;
+    const char *stop = NULL;
+    struct ds_slice seen = DS_HAS(row, proposal, base) ? row->base : (struct ds_slice){NULL, 0};
+    *done = false;
+    DS_TRY(standing_of(fold, type, &row->entity, tag, &now));
+    if (must_stand(type, tag) && !ds_slice_equal(now.value, seen)) {
+        DS_SET(row, proposal, base, now.value);
+        DS_TRY(ds_fold_put_record(fold, DS_REC_proposal, &decision->target, row));
+        return stale(told, "its owner wrote the field since: the proposal shows what stands now");
+    }
+    DS_TRY(stops_value(fold, type, &row->entity, tag, row->value, &stop));
+    if (stop[0] != '\0') {
+        return refuse(told, stop);
+    }
+    *done = true;
+    return write_value(fold, type, &row->entity, tag, row->value);
+}
+
 static enum ds_err decide_proposal(struct ds_fold *fold, const struct ds_decision *decision,
                                    struct ds_told *told)
 {
     struct ds_proposal *row = DS_FOLD_NEW(fold, struct ds_proposal);
+    bool done = true;
     if (row == NULL) {
         return DS_ERR_NOMEM;
     }
@@ -232,17 +369,13 @@ static enum ds_err decide_proposal(struct ds_fold *fold, const struct ds_decisio
         return stale(told, "the proposal is resolved already");
     }
     if (decision->action == DS_ACTION_accept_proposal || decision->action == DS_ACTION_approve) {
-        uint8_t type = (uint8_t)row->entity_type;
-        uint8_t tag = (uint8_t)row->field;
-        const char *stop = NULL;
-        DS_TRY(stops_value(fold, type, &row->entity, tag, row->value, &stop));
-        if (stop[0] != '\0') {
-            return refuse(told, stop);
-        }
-        DS_TRY(write_value(fold, type, &row->entity, tag, row->value));
+        DS_TRY(accept_proposal(fold, decision, row, told, &done));
     } else if (decision->action != DS_ACTION_refuse_proposal &&
                decision->action != DS_ACTION_dismiss) {
         return refuse(told, "decision.action: not for a proposal");
+    }
+    if (!done) {
+        return DS_OK;
     }
     DS_SET(row, proposal, state, DS_ITEM_resolved);
     DS_SET(row, proposal, decision, fold->op_id);

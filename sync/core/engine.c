@@ -465,6 +465,9 @@ enum ds_err ds_fold_released(struct ds_fold *fold, const struct ds_quarantine_it
     again->write.seq = batch->first_seq + (uint64_t)item->ordinal;
     DS_TRY(clamp_seen(again, &op));
     DS_TRY(load_lineage(fold->txn, &again->write.writer, &again->lineage));
+    struct ds_heir heirs[DS_HEIRS_MAX];
+    DS_TRY(ds_heirs_load(fold->txn, &again->write.writer, heirs, &again->heir_count));
+    again->heirs = heirs;
     enum ds_err err = ds_fold_op(again);
     fold->ordinal = again->ordinal;
     return err;

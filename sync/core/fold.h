@@ -28,6 +28,8 @@ struct ds_fold {
     enum ds_device_state device_state;
     struct ds_id worker;
     struct ds_lineage lineage;
+    const struct ds_heir *heirs; /* Of the writer of a released op. */
+    size_t heir_count;
     /* The op. */
     const struct ds_batch *batch;
     const struct ds_op *op;

@@ -246,6 +246,9 @@ static enum ds_err put_conflict(struct ds_fold *fold, const struct ds_field_resu
     DS_SET(row, conflict, entity_type, (int64_t)fold->op->type);
     DS_SET(row, conflict, entity, fold->entity);
     DS_SET(row, conflict, field, result->tag);
+    if (result->origin.size > 0) {
+        DS_SET(row, conflict, base, result->origin);
+    }
     if (result->base.size > 0) {
         DS_SET(row, conflict, mine, result->base);
     }
@@ -379,7 +382,9 @@ static enum ds_err merge_into(struct ds_fold *fold, const struct ds_record_type 
                                 .seen = fold->op == NULL ? fold->position : fold->op->seen,
                                 .lineage = &fold->lineage,
                                 .fields = fields,
-                                .by_owner = by_owner};
+                                .by_owner = by_owner,
+                                .heirs = fold->heirs,
+                                .heir_count = fold->heir_count};
     size_t count = 0;
     enum ds_err err = ds_merge(row, &merge, fold->arena, results, &count);
     if (err == DS_ERR_LIMIT && told != NULL) {

@@ -59,9 +59,23 @@ static bool lower_sequence(const struct ds_write *standing, const struct ds_writ
            ds_incarnation_equal(&standing->writer, &mine->writer) && standing->seq > mine->seq;
 }
 
+/* Was it written by a later life of the op's writer, which knew the op? */
+static bool by_heir(const struct ds_merge_op *op, const struct ds_write *standing)
+{
+    for (size_t i = 0; standing->position != 0 && i < op->heir_count; i++) {
+        const struct ds_heir *heir = &op->heirs[i];
+        uint64_t last = op->write.lane == DS_LANE_TRACK ? heir->track_seq : heir->work_seq;
+        if (ds_incarnation_equal(&heir->incarnation, &standing->writer) && op->write.seq <= last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_superseded(const struct ds_merge_op *op, const struct ds_cell *cell)
 {
-    return lower_sequence(&cell->latest, &op->write) || lower_sequence(&cell->other, &op->write);
+    return lower_sequence(&cell->latest, &op->write) || lower_sequence(&cell->other, &op->write) ||
+           by_heir(op, &cell->latest) || by_heir(op, &cell->other);
 }
 
 static bool values_equal(const struct ds_field *field, struct ds_slice a, struct ds_slice b)
@@ -86,6 +100,10 @@ static void stand(struct one *one, struct ds_field_result *result)
 {
     struct ds_cell *cell = one->cell;
     result->changed = !ds_slice_equal(cell->value, one->value);
+    if (result->changed && cell->latest.position != 0 && !is_own(one->op, &cell->latest)) {
+        bool fits = cell->value.size <= DS_ROW_BASE_MAX;
+        cell->base = fits ? cell->value : (struct ds_slice){NULL, 0};
+    }
     if (!is_own(one->op, &cell->latest) && !DS_MUTANT("lose_second_writer")) {
         cell->other = cell->latest;
     }
@@ -327,6 +345,7 @@ static enum ds_err merge_field(struct one *one, struct ds_field_result *result)
     const struct ds_cell *cell = one->cell;
     enum ds_policy policy = one->field == NULL ? DS_POLICY_LATEST : one->field->policy;
     result->base = cell->value;
+    result->origin = cell->base;
     result->before = cell->latest;
     result->value = one->value;
     result->outcome = DS_OUTCOME_APPLIED;

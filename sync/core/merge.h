@@ -6,7 +6,8 @@
  * CASE 1  the field was never written ......................... RESULT applied
  * CASE 2  value equal to the standing one (tags for personal) .. RESULT applied, no conflict
  * CASE 3  no other writer wrote after the op's `seen` .......... RESULT applied
- * CASE 4  own sequence lower than own standing one ............. RESULT ignored (applied)
+ * CASE 4  own sequence lower than own standing one, or than that
+ *         of a life which goes on where this one ended ......... RESULT ignored (applied)
  * CASE 5  owner: writer does not own the field ................. RESULT proposal
  * CASE 6  owner: the owner writes, concurrently ................ RESULT applied (journal order)
  * CASE 7  latest, concurrent ................................... RESULT merged, loser is shown
@@ -37,6 +38,7 @@ struct ds_field_result {
     bool shown;             /* merged: the losing value is worth showing. */
     bool changed;           /* The standing value changed. */
     struct ds_slice base;   /* Standing value before (may be empty). */
+    struct ds_slice origin; /* What stood before that one's writer came; empty: unknown. */
     struct ds_slice value;  /* The op's value. */
     struct ds_write before; /* Write of the standing value before. */
 };
@@ -48,6 +50,11 @@ struct ds_lineage { /* Ancestors of a writer: their writes up to seq are its own
     } ancestor[16];
     size_t count;
 };
+struct ds_heir { /* A writer that goes on where another one ended. */
+    struct ds_incarnation incarnation;
+    uint64_t work_seq; /* Up to here the other's writes came before its own. */
+    uint64_t track_seq;
+};
 struct ds_merge_op {
     const struct ds_record_type *type; /* NULL: unknown to this build; every field as latest. */
     enum ds_actor_kind actor;
@@ -56,6 +63,8 @@ struct ds_merge_op {
     const struct ds_lineage *lineage; /* NULL: none */
     struct ds_slice fields;           /* Canonical map, already scanned. */
     bool by_owner;                    /* A decision: counts as the owner's write. */
+    const struct ds_heir *heirs;      /* Of the op's writer, of those that wrote into the row; */
+    size_t heir_count;                /* only an op that comes late (released) needs them. */
 };
 /* Merge every field; results holds one entry per field, in tag order. Values in the row then
  * borrow the op's bytes. DS_ERR_LIMIT when the row has no room. */

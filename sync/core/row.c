@@ -91,6 +91,20 @@ static enum ds_err take_siblings(struct ds_cursor *cursor, const struct ds_write
     return DS_OK;
 }
 
+static enum ds_err take_bases(struct ds_cursor *cursor, struct ds_row_state *row)
+{
+    size_t count = ds_take_u8(cursor);
+    for (size_t i = 0; i < count; i++) {
+        struct ds_cell *cell = ds_row_cell(row, ds_take_u8(cursor));
+        uint16_t size = ds_take_u16(cursor);
+        if (cell == NULL || size > DS_ROW_BASE_MAX) {
+            return DS_ERR_INTEGRITY;
+        }
+        cell->base = ds_take_bytes(cursor, size);
+    }
+    return DS_OK;
+}
+
 /* Give each cell its value from the fields map; both ascend by tag and agree. Rows that the engine
  * makes itself carry no cells: theirs are made here. */
 static enum ds_err take_values(struct ds_slice fields, struct ds_row_state *row)
@@ -143,6 +157,7 @@ enum ds_err ds_row_parse(struct ds_slice bytes, uint8_t type, const struct ds_id
     }
     DS_TRY(take_cells(&cursor, writes, write_count, row));
     DS_TRY(take_siblings(&cursor, writes, write_count, arena, row));
+    DS_TRY(take_bases(&cursor, row));
     if (cursor.failed) {
         return DS_ERR_INTEGRITY;
     }
@@ -215,6 +230,22 @@ static void put_siblings(struct ds_builder *builder, const struct ds_row_state *
     }
 }
 
+static void put_bases(struct ds_builder *builder, const struct ds_row_state *row)
+{
+    uint8_t count = 0;
+    for (size_t i = 0; i < row->cell_count; i++) {
+        count = (uint8_t)(count + (row->cells[i].base.size > 0));
+    }
+    ds_put_u8(builder, count);
+    for (size_t i = 0; i < row->cell_count; i++) {
+        if (row->cells[i].base.size > 0) {
+            ds_put_u8(builder, row->cells[i].tag);
+            ds_put_u16(builder, (uint16_t)row->cells[i].base.size);
+            ds_put_bytes(builder, row->cells[i].base);
+        }
+    }
+}
+
 void ds_row_put_fields(struct ds_builder *builder, const struct ds_row_state *row)
 {
     uint32_t valued = 0;
@@ -270,6 +301,7 @@ void ds_row_put(struct ds_builder *builder, const struct ds_row_state *row)
         ds_put_u8(builder, has_write(&cell->other) ? index_of(&set, &cell->other) : NO_WRITE);
     }
     put_siblings(builder, row, &set);
+    put_bases(builder, row);
     ds_row_put_fields(builder, row);
 }
 
@@ -400,6 +432,12 @@ enum ds_err ds_row_fields(struct ds_slice value, struct ds_slice *fields, uint64
             uint32_t size = ds_take_u32(&cursor);
             (void)ds_take_bytes(&cursor, size);
         }
+    }
+    size_t bases = ds_take_u8(&cursor);
+    for (size_t i = 0; i < bases; i++) {
+        (void)ds_take_u8(&cursor);
+        uint16_t size = ds_take_u16(&cursor);
+        (void)ds_take_bytes(&cursor, size);
     }
     *fields = ds_take_bytes(&cursor, ds_cursor_left(&cursor));
     return cursor.failed ? DS_ERR_INTEGRITY : DS_OK;

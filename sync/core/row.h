@@ -3,8 +3,8 @@
  * Stored packed, in this order: u64 made, u64 changed, u8 scopes and 18 bytes each, u8 writes and
  * 24 bytes each (position, incarnation, lane and 7 bytes of seq), u8 cells and 3 bytes each (tag,
  * index of the latest write, index of the other or 255), u8 sibling groups (tag, u8 count, and per
- * sibling u8 write, u32 size, bytes), then the fields map (tag -> value) to the end. Writes are
- * shared, for most cells of a row were written by one op. It is state, not wire: it may change with
+ * sibling u8 write, u32 size, bytes), u8 bases (tag, u16 size, bytes), then the fields map (tag ->
+ * value) to the end. Writes are shared, for most cells of a row were written by one op. It is state, not wire: it may change with
  * the engine's version, and a rebuild makes it anew.
  * The fields map is what everybody sees (tag -> value); versions keep, per field, the latest write
  * of two distinct writers, which makes the conflict check exact. A parsed row borrows its bytes. */
@@ -19,6 +19,7 @@
 #define DS_SIBLINGS_MAX 16
 #define DS_ROW_SIZE_MAX 131072
 #define DS_ROW_VALUES_MAX 65536 /* Bytes of values that ops may fill; the rest is the engine's. */
+#define DS_ROW_BASE_MAX 256     /* Bytes of a base; a longer one is not kept. */
 #define DS_ROW_UNKNOWN_MAX 32   /* Unknown tags, so that every known one finds its cell. */
 
 struct ds_write { /* Who wrote a field, and where it was folded. */
@@ -34,6 +35,7 @@ struct ds_sibling { /* One write of a `worst` field, or one element of a `union`
 struct ds_cell { /* One field of a row. */
     uint8_t tag;
     struct ds_slice value; /* Canonical value (nil if cleared); empty: never written. */
+    struct ds_slice base;  /* What stood before the latest writer's; empty: nothing, or too long. */
     struct ds_write latest;
     struct ds_write other;       /* Latest write of another writer; position 0: none. */
     struct ds_sibling *siblings; /* In the arena. */

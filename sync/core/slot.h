@@ -150,6 +150,8 @@ DS_NODISCARD enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct 
                                              uint32_t period);
 /* Can the dial that the slot ends on show this index? An unknown dial shows everything. */
 bool ds_slot_shows(const struct ds_slot_full *slot, int64_t index);
+/* What a decision binds to: the candidates, and whichever decision stands over them. */
+struct ds_hash ds_slot_shown(const struct ds_slot_full *slot);
 /* Apply a decision that was found to bind to the slot's present candidates. */
 DS_NODISCARD enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
                                         const struct ds_decision *decision);

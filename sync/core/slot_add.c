@@ -285,6 +285,15 @@ enum ds_err ds_slot_prove_visit(struct ds_fold *fold, const struct ds_id *meter,
     return DS_OK;
 }
 
+struct ds_hash ds_slot_shown(const struct ds_slot_full *slot)
+{
+    if (!slot->decided) {
+        return slot->content;
+    }
+    return ds_hash3(DS_SLICE_LIT("doorstep decided 1"), DS_SLICE_OF(slot->content.byte),
+                    DS_SLICE_OF(slot->decision.byte));
+}
+
 enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
                            const struct ds_decision *decision)
 {

@@ -99,7 +99,7 @@ void ds_slot_fill(const struct ds_slot_full *slot, struct ds_slot *row)
     if (slot->count > 0) {
         size_t known = slot->count + slot->dropped;
         DS_SET(row, slot, candidates, known < DROPPED_MAX ? (int64_t)known : DROPPED_MAX);
-        DS_SET(row, slot, candidates_hash, slot->content);
+        DS_SET(row, slot, candidates_hash, ds_slot_shown(slot));
     }
     if (slot->decided) {
         DS_SET(row, slot, decision, slot->decision);

@@ -112,6 +112,23 @@ enum ds_err ds_life_store(struct ds_txn *txn, const struct ds_incarnation *name,
     return ds_txn_put(txn, DS_TABLE_WRITER, ds_key_slice(&key), value);
 }
 
+enum ds_err ds_heirs_load(struct ds_txn *txn, const struct ds_incarnation *name,
+                          struct ds_heir heirs[static DS_HEIRS_MAX], size_t *count)
+{
+    struct ds_life_row life;
+    struct ds_heir heir = {.work_seq = 0};
+    *count = 0;
+    DS_TRY(ds_life_load(txn, name, &life));
+    heir.work_seq = life.child_work_seq;
+    heir.track_seq = life.child_track_seq;
+    while (life.exists && !ds_incarnation_is_none(&life.child) && *count < DS_HEIRS_MAX) {
+        heir.incarnation = life.child;
+        heirs[(*count)++] = heir;
+        DS_TRY(ds_life_load(txn, &heir.incarnation, &life));
+    }
+    return DS_OK;
+}
+
 enum ds_err ds_bound_store(struct ds_txn *txn, const struct ds_incarnation *name, uint8_t lane,
                            uint64_t last_seq, const struct ds_bound_row *row)
 {

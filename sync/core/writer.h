@@ -39,6 +39,12 @@ DS_NODISCARD enum ds_err ds_life_load(struct ds_txn *txn, const struct ds_incarn
 DS_NODISCARD enum ds_err ds_life_store(struct ds_txn *txn, const struct ds_incarnation *name,
                                        const struct ds_life_row *row);
 
+#define DS_HEIRS_MAX 16
+/* The lives that go on where this one ended, nearest first, as far as the table reaches, each with
+ * how much of it they knew. */
+DS_NODISCARD enum ds_err ds_heirs_load(struct ds_txn *txn, const struct ds_incarnation *name,
+                                       struct ds_heir heirs[static DS_HEIRS_MAX], size_t *count);
+
 struct ds_bound_row { /* One folded run of a lane, keyed by its last sequence. */
     uint64_t position;
     uint64_t first_seq;

@@ -89,6 +89,11 @@ static void random_row(struct stage *stage, struct ds_row_state *row)
         cell->latest = random_write(stage);
         cell->other = prng_below(&stage->prng, 2) == 0 ? random_write(stage)
                                                        : (struct ds_write){.position = 0};
+        cell->base = (struct ds_slice){NULL, 0};
+        if (prng_below(&stage->prng, 4) == 0) {
+            cell->base = random_value(stage);
+            cell->base.size = cell->base.size < DS_ROW_BASE_MAX ? cell->base.size : DS_ROW_BASE_MAX;
+        }
         cell->sibling_count = 0;
         if (prng_below(&stage->prng, 6) == 0) {
             cell->siblings =
@@ -127,6 +132,7 @@ static void assert_cell_equal(const struct ds_cell *a, const struct ds_cell *b)
 {
     assert_int_equal(a->tag, b->tag);
     assert_true(ds_slice_equal(a->value, b->value));
+    assert_true(ds_slice_equal(a->base, b->base));
     assert_write_equal(&a->latest, &b->latest);
     assert_int_equal(a->other.position, b->other.position);
     assert_int_equal(a->sibling_count, b->sibling_count);
