@@ -11,7 +11,7 @@
     {.tag = (TAG), .index = DS_PLACE_##RECORD##_##NAME, .type = DS_TYPE_##TYPE,                    \
      .list = DS_LIST_##LIST, .unit = DS_UNIT_##UNIT, .min = (MIN), .max = (MAX),                   \
      .policy = DS_POLICY_##POLICY, .writers = DS_##WRITERS, .privacy = DS_PRIVACY_##PRIVACY,       \
-     .need = DS_NEED_##NEED, .offset = offsetof(struct ds_##RECORD, NAME), .name = #NAME,          \
+     .need = DS_NEED_##NEED, .since = 1, .offset = offsetof(struct ds_##RECORD, NAME), .name = #NAME,          \
      .doc = (DOC)},
 #define DS_RETIRED(RECORD, TAG, NAME, WHY)
 #define DS_END(RECORD) };                                                                          \
@@ -123,6 +123,13 @@ const struct ds_record_type *ds_record_type_by_name(struct ds_slice name)
         }
     }
     return NULL;
+}
+
+const struct ds_field *ds_field_at(const struct ds_record_type *type, uint64_t tag,
+                                   uint64_t version)
+{
+    const struct ds_field *field = ds_field_by_tag(type, tag);
+    return field != NULL && (version == 0 || field->since <= version) ? field : NULL;
 }
 
 const struct ds_field *ds_field_by_tag(const struct ds_record_type *type, uint64_t tag)

@@ -215,6 +215,7 @@ struct ds_field {
     uint16_t writers; /* Set of actor kinds. */
     enum ds_privacy privacy;
     enum ds_need need;
+    uint8_t since; /* Engine version that knows it; before, its tag is an unknown one. */
     size_t offset; /* Of the member in the record's struct. */
     const char *name;
     const char *doc;
@@ -299,6 +300,9 @@ const struct ds_record_type *ds_record_types(size_t *count);
 const struct ds_record_type *ds_record_type_by_number(uint64_t number);
 const struct ds_record_type *ds_record_type_by_name(struct ds_slice name);
 const struct ds_field *ds_field_by_tag(const struct ds_record_type *type, uint64_t tag);
+/* The same, NULL for a field that an engine of this version does not know. 0: of this build. */
+const struct ds_field *ds_field_at(const struct ds_record_type *type, uint64_t tag,
+                                   uint64_t version);
 const struct ds_field *ds_field_by_name(const struct ds_record_type *type, struct ds_slice name);
 
 /* Static, NULL if the number is not in the list. */

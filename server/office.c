@@ -51,6 +51,9 @@ enum ds_err ds_office_open(struct ds_office *office, struct ds_site *site,
     if (err == DS_OK) {
         err = ds_users_open(site, options->argon, &office->users);
     }
+    if (err == DS_OK && options->daemon) { /* A new release began to serve: its rules count now. */
+        err = ds_shard_activate(&site->shard, DS_ENGINE_VERSION);
+    }
     if (err == DS_OK) {
         const struct ds_writer_options writing = {
             .queue_max = (uint32_t)site->config.server_queue_max,

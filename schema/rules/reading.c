@@ -176,6 +176,7 @@ void ds_reading_rules(const struct ds_rule_input *input, struct ds_findings *out
         if (!limits->enabled) {
             continue;
         }
+        DS_ASSERT(bodies[rule].look != NULL || bodies[rule].check != NULL);
         clear_hit(&hit, judge.chosen);
         if (bodies[rule].look != NULL) {
             ds_look_at_all(&judge, limits, bodies[rule].look, &hit);

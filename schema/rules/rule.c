@@ -3,9 +3,9 @@
 #include <string.h>
 
 /* clang-format off */
-#define DS_RULE_ROW(RULE, VERSION, GRAVE, MILD, ASK, NEEDS, V1, LEAST1, MOST1, UNIT1, MEANING1,    \
-                    V2, LEAST2, MOST2, UNIT2, MEANING2, FORMULA, SOURCE)                           \
-    [DS_RULE_##RULE] = {.rule = DS_RULE_##RULE, .version = (VERSION),                              \
+#define DS_RULE_ROW(RULE, VERSION, SINCE, GRAVE, MILD, ASK, NEEDS, V1, LEAST1, MOST1, UNIT1,       \
+                    MEANING1, V2, LEAST2, MOST2, UNIT2, MEANING2, FORMULA, SOURCE)                 \
+    [DS_RULE_##RULE] = {.rule = DS_RULE_##RULE, .version = (VERSION), .since = (SINCE),            \
      .severity = DS_SEVERITY_##GRAVE, .mild = DS_SEVERITY_##MILD, .ask = DS_ASK_##ASK,             \
      .limit = {{(V1), (LEAST1), (MOST1), DS_LIMIT_##UNIT1, (MEANING1)},                            \
                {(V2), (LEAST2), (MOST2), DS_LIMIT_##UNIT2, (MEANING2)}},                           \
@@ -15,8 +15,8 @@ static const struct ds_rule_def defs[DS_RULE_COUNT] = {
 };
 #undef DS_RULE_ROW
 
-#define DS_RULE_ROW(RULE, VERSION, GRAVE, MILD, ASK, NEEDS, V1, LEAST1, MOST1, UNIT1, MEANING1,    \
-                    V2, LEAST2, MOST2, UNIT2, MEANING2, FORMULA, SOURCE)                           \
+#define DS_RULE_ROW(RULE, VERSION, SINCE, GRAVE, MILD, ASK, NEEDS, V1, LEAST1, MOST1, UNIT1,       \
+                    MEANING1, V2, LEAST2, MOST2, UNIT2, MEANING2, FORMULA, SOURCE)                 \
     [DS_RULE_##RULE] = {DS_SEVERITY_##GRAVE, true, (V1), (V2)},
 static const struct ds_rule_table shipped = {
     .rule = {
@@ -55,6 +55,13 @@ const char *ds_limit_unit_name(enum ds_limit_unit unit)
 const struct ds_rule_def *ds_rule_def(int64_t rule)
 {
     return rule > 0 && rule < DS_RULE_COUNT ? &defs[rule] : NULL;
+}
+
+void ds_rule_table_limit(struct ds_rule_table *table, uint64_t version)
+{
+    for (int64_t rule = 1; rule < DS_RULE_COUNT; rule++) {
+        table->rule[rule].enabled = table->rule[rule].enabled && defs[rule].since <= version;
+    }
 }
 
 const char *ds_rule_term(enum ds_rule rule)

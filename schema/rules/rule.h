@@ -44,6 +44,7 @@ struct ds_limit {
 struct ds_rule_def {
     enum ds_rule rule;
     uint16_t version;
+    uint16_t since;            /* Engine version that knows it. */
     enum ds_severity severity; /* In its grave, or only, form. */
     enum ds_severity mild;     /* Below the rule's threshold. */
     enum ds_ask ask;
@@ -81,6 +82,8 @@ const struct ds_rule_table *ds_rule_defaults(void);
 /* Overlay one rule_setting record; fields that are absent or cleared keep what the table has,
  * limits outside their range are clamped into it, an unknown rule changes nothing. */
 void ds_rule_table_apply(struct ds_rule_table *table, const struct ds_rule_setting *setting);
+/* Switch off the rules that this engine version does not know. */
+void ds_rule_table_limit(struct ds_rule_table *table, uint64_t version);
 /* For the edges, before such a record is made: DS_ERR_SCHEMA names the limit and its range. */
 DS_NODISCARD enum ds_err ds_rule_setting_check(const struct ds_rule_setting *setting,
                                                struct ds_detail *detail);

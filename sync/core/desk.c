@@ -189,6 +189,7 @@ enum ds_err ds_desk_rules(struct ds_fold *fold, const struct ds_rule_table **rul
         }
         ds_arena_rewind(fold->arena, mark);
     }
+    ds_rule_table_limit(&desk->rules, fold->meta->version);
     desk->rules_loaded = true;
     return DS_OK;
 }

@@ -522,11 +522,13 @@ enum ds_err ds_engine_fold(struct ds_desk *desk, struct ds_shard_meta *meta, str
         err = store_entry(fold, bytes);
         break;
     case DS_ENTRY_ACTIVATE:
-        if (entry.version == 0 || entry.version > DS_ENGINE_VERSION) {
-            ds_detail_set(detail, "activate: made by a newer engine", NULL);
+        if (entry.version > DS_ENGINE_VERSION || entry.version < next.version ||
+            entry.version == 0) {
+            ds_detail_set(detail, "activate: made by a newer engine, or leads back", NULL);
             folded->error = DS_ERR_VERSION;
         } else {
             next.version = entry.version;
+            desk->rules_loaded = false; /* Others may count now. */
             err = store_entry(fold, bytes);
         }
         break;

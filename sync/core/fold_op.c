@@ -159,8 +159,8 @@ enum ds_err ds_fold_quarantine(struct ds_fold *fold, enum ds_quarantine_reason r
 
 /* Every value of the op against its field; of an unknown record the tags alone. "" when all is
  * well. */
-static const char *malformed(const struct ds_record_type *type, const struct ds_op *op,
-                             struct ds_detail *detail)
+static const char *malformed(const struct ds_record_type *type, uint64_t version,
+                             const struct ds_op *op, struct ds_detail *detail)
 {
     struct ds_cursor cursor;
     ds_cursor_init(&cursor, op->fields);
@@ -177,7 +177,7 @@ static const char *malformed(const struct ds_record_type *type, const struct ds_
         if (cursor.failed || tag == 0 || tag > DS_TAG_MAX) {
             return "a tag out of range";
         }
-        const struct ds_field *field = type == NULL ? NULL : ds_field_by_tag(type, tag);
+        const struct ds_field *field = type == NULL ? NULL : ds_field_at(type, tag, version);
         if (field != NULL && ds_field_check_op_value(field, value, detail) != DS_OK) {
             return detail->text;
         }
@@ -186,7 +186,7 @@ static const char *malformed(const struct ds_record_type *type, const struct ds_
 }
 
 /* The first required field without a value; NULL: none. */
-static const struct ds_field *missing_field(const struct ds_record_type *type,
+static const struct ds_field *missing_field(const struct ds_record_type *type, uint64_t version,
                                             struct ds_slice fields)
 {
     struct ds_cursor cursor;
@@ -201,7 +201,8 @@ static const struct ds_field *missing_field(const struct ds_record_type *type,
     }
     for (size_t i = 0; i < type->field_count; i++) {
         const struct ds_field *field = &type->fields[i];
-        if (field->need == DS_NEED_REQUIRED && (valued >> field->index & 1) == 0) {
+        if (field->need == DS_NEED_REQUIRED && field->since <= version &&
+            (valued >> field->index & 1) == 0) {
             return field;
         }
     }
@@ -382,6 +383,7 @@ static enum ds_err merge_into(struct ds_fold *fold, const struct ds_record_type 
                                 .seen = fold->op == NULL ? fold->position : fold->op->seen,
                                 .lineage = &fold->lineage,
                                 .fields = fields,
+                                .version = fold->meta->version,
                                 .by_owner = by_owner,
                                 .heirs = fold->heirs,
                                 .heir_count = fold->heir_count};
@@ -477,7 +479,7 @@ static enum ds_err fold_entity(struct ds_fold *fold, const struct ds_record_type
             return ds_fold_quarantine(fold, DS_QUARANTINE_not_allowed, DS_ITEM_open,
                                       "device.sign_key: a device keeps its key for life");
         }
-        const struct ds_field *missing = missing_field(type, fold->op->fields);
+        const struct ds_field *missing = missing_field(type, fold->meta->version, fold->op->fields);
         if (!row->exists && missing != NULL) {
             struct ds_detail detail;
             ds_detail_set(&detail, type->name, ".", missing->name, ": missing", NULL);
@@ -517,7 +519,7 @@ static enum ds_err fold_event(struct ds_fold *fold, const struct ds_record_type 
         return ds_fold_quarantine(fold, DS_QUARANTINE_not_allowed, DS_ITEM_open,
                                   "this actor may not write such a record");
     }
-    const struct ds_field *missing = missing_field(type, fold->op->fields);
+    const struct ds_field *missing = missing_field(type, fold->meta->version, fold->op->fields);
     if (missing != NULL) {
         struct ds_detail detail;
         ds_detail_set(&detail, type->name, ".", missing->name, ": missing", NULL);
@@ -562,7 +564,7 @@ enum ds_err ds_fold_op(struct ds_fold *fold)
     }
     const struct ds_record_type *type = ds_record_type_by_number(op->type);
     struct ds_detail detail = {{0}};
-    const char *wrong = malformed(type, op, &detail);
+    const char *wrong = malformed(type, fold->meta->version, op, &detail);
     bool known = type != NULL;
     if (wrong[0] == '\0' && known && type->nature == DS_DERIVED) {
         wrong = "such a record is made by the engine alone";

@@ -387,7 +387,8 @@ enum ds_err ds_merge(struct ds_row_state *row, const struct ds_merge_op *op, str
             return DS_ERR_DECODE;
         }
         struct one one = {.op = op,
-                          .field = op->type == NULL ? NULL : ds_field_by_tag(op->type, tag),
+                          .field =
+                              op->type == NULL ? NULL : ds_field_at(op->type, tag, op->version),
                           .cell = ds_row_cell_make(row, (uint8_t)tag),
                           .value = value,
                           .arena = arena};

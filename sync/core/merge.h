@@ -57,6 +57,7 @@ struct ds_heir { /* A writer that goes on where another one ended. */
 };
 struct ds_merge_op {
     const struct ds_record_type *type; /* NULL: unknown to this build; every field as latest. */
+    uint64_t version; /* Active engine version: later fields are unknown. 0: this build's. */
     enum ds_actor_kind actor;
     struct ds_write write; /* Who, and the position where it is being folded. */
     uint64_t seen;

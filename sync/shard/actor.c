@@ -409,19 +409,6 @@ static enum ds_err sign_entry(const struct ds_actor *admin, const struct ds_entr
     return err;
 }
 
-static enum ds_err append_alone(struct ds_shard *shard, const struct ds_entry *entry)
-{
-    struct ds_group group;
-    struct ds_folded folded;
-    DS_TRY(ds_group_begin(shard, &group));
-    enum ds_err err = ds_group_append(shard, &group, entry, &folded, NULL);
-    if (err != DS_OK) {
-        ds_txn_abort(group.txn);
-        return err;
-    }
-    return ds_group_commit(shard, &group);
-}
-
 enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
                            const struct ds_entry *entry)
 {
@@ -431,7 +418,7 @@ enum ds_err ds_admin_entry(struct ds_shard *shard, const struct ds_actor *admin,
     made.admin_signature = NULL;
     DS_TRY(sign_entry(admin, &made, &signature));
     made.admin_signature = signature.byte;
-    return append_alone(shard, &made);
+    return ds_append_alone(shard, &made);
 }
 
 enum ds_err ds_shard_epoch(struct ds_shard *shard, struct ds_actor *admin, uint64_t known)

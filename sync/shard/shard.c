@@ -190,19 +190,35 @@ enum ds_err ds_shard_commit(struct ds_shard *shard, struct ds_submission *const 
     return err;
 }
 
-enum ds_err ds_shard_tick(struct ds_shard *shard)
+enum ds_err ds_append_alone(struct ds_shard *shard, const struct ds_entry *entry)
 {
     struct ds_group group;
     struct ds_folded folded;
-    struct ds_entry entry = {.kind = DS_ENTRY_TICK,
-                             .instant_ms = shard->clock.now_ms(shard->clock.context)};
     DS_TRY(ds_group_begin(shard, &group));
-    enum ds_err err = ds_group_append(shard, &group, &entry, &folded, NULL);
+    enum ds_err err = ds_group_append(shard, &group, entry, &folded, NULL);
     if (err != DS_OK) {
         ds_txn_abort(group.txn);
         return err;
     }
     return ds_group_commit(shard, &group);
+}
+
+enum ds_err ds_shard_tick(struct ds_shard *shard)
+{
+    const struct ds_entry entry = {.kind = DS_ENTRY_TICK,
+                                   .instant_ms = shard->clock.now_ms(shard->clock.context)};
+    return ds_append_alone(shard, &entry);
+}
+
+enum ds_err ds_shard_activate(struct ds_shard *shard, uint64_t version)
+{
+    const struct ds_entry entry = {.kind = DS_ENTRY_ACTIVATE,
+                                   .instant_ms = shard->clock.now_ms(shard->clock.context),
+                                   .version = version};
+    if (version < shard->meta.version || version > DS_ENGINE_VERSION) {
+        return DS_ERR_VERSION;
+    }
+    return version == shard->meta.version ? DS_OK : ds_append_alone(shard, &entry);
 }
 
 static enum ds_err prepare(struct ds_shard *shard, struct ds_store *store, struct ds_store *keys,
@@ -235,6 +251,10 @@ enum ds_err ds_shard_open(struct ds_shard *shard, struct ds_store *store, struct
             err = ds_tree_load(txn, &shard->tree);
         }
         ds_txn_abort(txn);
+    }
+    if (err == DS_OK && shard->meta.version > DS_ENGINE_VERSION) {
+        ds_detail_set(detail, "the station was folded by a newer version of this program", NULL);
+        err = DS_ERR_VERSION;
     }
     if (err == DS_OK && shard->tree.size != shard->meta.size) {
         ds_detail_set(detail, "the tree and the state disagree about the journal's size", NULL);

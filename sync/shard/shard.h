@@ -48,7 +48,8 @@ DS_NODISCARD enum ds_err
 ds_shard_create(struct ds_store *store, struct ds_store *keys, const struct ds_server_keys *secret,
                 const struct ds_clock *clock, const struct ds_random *random,
                 const struct ds_station *station, struct ds_detail *detail);
-/* Open an existing one. DS_ERR_NOT_FOUND if the store is empty; DS_ERR_INTEGRITY. */
+/* Open an existing one. DS_ERR_NOT_FOUND if the store is empty; DS_ERR_VERSION if a newer engine
+ * folded it; DS_ERR_INTEGRITY. */
 DS_NODISCARD enum ds_err ds_shard_open(struct ds_shard *shard, struct ds_store *store,
                                        struct ds_store *keys, const struct ds_server_keys *secret,
                                        const struct ds_clock *clock, const struct ds_random *random,
@@ -77,6 +78,10 @@ DS_NODISCARD enum ds_err ds_shard_commit(struct ds_shard *shard,
                                          struct ds_submission *const *submissions, size_t count);
 /* Append a tick, so that the engine's time moves. */
 DS_NODISCARD enum ds_err ds_shard_tick(struct ds_shard *shard);
+/* From here on the journal folds as this engine version does; what lies before folds as it did.
+ * Nothing is appended if it is the active one. DS_ERR_VERSION: older than the active one, or newer
+ * than this build's (DS_ENGINE_VERSION). Never between a restore and its epoch. */
+DS_NODISCARD enum ds_err ds_shard_activate(struct ds_shard *shard, uint64_t version);
 
 /* The signed head: writes head map bytes and signature. */
 DS_NODISCARD enum ds_err ds_shard_head(struct ds_shard *shard, struct ds_txn *txn,

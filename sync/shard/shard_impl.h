@@ -26,6 +26,8 @@ DS_NODISCARD enum ds_err ds_group_append(struct ds_shard *shard, struct ds_group
                                          struct ds_detail *detail);
 /* Ends the transaction in every case. */
 DS_NODISCARD enum ds_err ds_group_commit(struct ds_shard *shard, struct ds_group *group);
+/* One entry of the server's own, committed. */
+DS_NODISCARD enum ds_err ds_append_alone(struct ds_shard *shard, const struct ds_entry *entry);
 
 DS_NODISCARD enum ds_err ds_tree_load(struct ds_txn *txn, struct ds_tree *tree);
 DS_NODISCARD enum ds_err ds_tree_store(struct ds_txn *txn, const struct ds_tree *tree);

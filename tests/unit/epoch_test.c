@@ -4,6 +4,7 @@
 #include "tests/support/test.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void declare(struct test_station *s)
 {
@@ -131,9 +132,54 @@ static void epoch__an_edit_from_two_epochs_ago_overrules_nobody(void **state)
     free(s);
 }
 
+/* A journal's engine version moves forward, by an entry, and never beyond what this build knows. */
+static void activate__only_forward_and_only_what_is_known(void **state)
+{
+    (void)state;
+    struct test_station *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    test_station_open(s);
+    uint64_t size = s->shard.meta.size;
+    assert_int_equal(s->shard.meta.version, DS_ENGINE_VERSION);
+    assert_int_equal(ds_shard_activate(&s->shard, DS_ENGINE_VERSION), DS_OK);
+    assert_int_equal(s->shard.meta.size, size); /* Nothing to say. */
+    assert_int_equal(ds_shard_activate(&s->shard, DS_ENGINE_VERSION + 1), DS_ERR_VERSION);
+    assert_int_equal(ds_shard_activate(&s->shard, DS_ENGINE_VERSION - 1), DS_ERR_VERSION);
+    assert_int_equal(s->shard.meta.size, size);
+    assert_int_equal(s->shard.meta.version, DS_ENGINE_VERSION);
+    test_station_close(s);
+    free(s);
+}
+
+/* A station that a newer engine folded is not opened, and so not folded otherwise. */
+static void activate__a_station_of_a_newer_engine_is_not_opened(void **state)
+{
+    (void)state;
+    struct test_station *s = calloc(1, sizeof *s);
+    struct ds_shard_meta meta;
+    struct ds_shard again;
+    struct ds_txn *txn = NULL;
+    struct ds_detail detail = {""};
+    assert_non_null(s);
+    test_station_open(s);
+    assert_int_equal(ds_store_begin(s->store, true, &txn), DS_OK);
+    assert_int_equal(ds_meta_load(txn, &meta), DS_OK);
+    meta.version = DS_ENGINE_VERSION + 1;
+    assert_int_equal(ds_meta_store(txn, &meta), DS_OK);
+    assert_int_equal(ds_txn_commit(txn), DS_OK);
+    assert_int_equal(ds_shard_open(&again, s->store, s->keys, &s->secret, &s->shard.clock,
+                                   &s->shard.random, &detail),
+                     DS_ERR_VERSION);
+    assert_non_null(strstr(detail.text, "newer version"));
+    test_station_close(s);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activate__only_forward_and_only_what_is_known),
+        cmocka_unit_test(activate__a_station_of_a_newer_engine_is_not_opened),
         cmocka_unit_test(epoch__the_least_that_any_restore_kept_counts),
         cmocka_unit_test(epoch__one_may_follow_upon_epochs_that_are_gone),
         cmocka_unit_test(epoch__an_edit_from_two_epochs_ago_overrules_nobody),

@@ -606,6 +606,42 @@ static void merge__case_14_fields_of_an_unknown_record_are_kept_as_latest(void *
     stage_free(stage);
 }
 
+/* A field that came with engine version 2, in a journal that is still at 1 and in one at 2. */
+static void merge__case_14_a_field_of_a_later_engine_version_is_unknown_before(void **state)
+{
+    (void)state;
+    struct ds_field field = {.tag = 1,
+                             .type = DS_TYPE_INT,
+                             .policy = DS_POLICY_REVIEW,
+                             .writers = UINT16_MAX,
+                             .since = 2,
+                             .name = "later"};
+    const struct ds_record_type type = {
+        .number = DS_REC_premises, .writers = UINT16_MAX, .fields = &field, .field_count = 1};
+    static const struct {
+        uint64_t version;
+        enum ds_outcome outcome;
+    } rows[] = {{1, DS_OUTCOME_MERGED}, {2, DS_OUTCOME_CONFLICT}, {0, DS_OUTCOME_CONFLICT}};
+    static const uint8_t six[] = {0x81, 0x01, 0x06};
+    static const uint8_t seven[] = {0x81, 0x01, 0x07};
+    for (size_t i = 0; i < DS_COUNT(rows); i++) {
+        struct stage *stage = stage_make(DS_REC_premises);
+        struct ds_merge_op op = {.type = &type,
+                                 .version = rows[i].version,
+                                 .actor = DS_ACTOR_handheld,
+                                 .write = {.position = 1, .writer = named(1), .seq = 1, .lane = 1},
+                                 .fields = {six, sizeof(six)}};
+        assert_int_equal(ds_merge(&stage->row, &op, &stage->arena, stage->results, &stage->count),
+                         DS_OK);
+        op.write = (struct ds_write){.position = 2, .writer = named(2), .seq = 1, .lane = 1};
+        op.fields = (struct ds_slice){seven, sizeof(seven)};
+        assert_int_equal(ds_merge(&stage->row, &op, &stage->arena, stage->results, &stage->count),
+                         DS_OK);
+        assert_int_equal(stage->results[0].outcome, rows[i].outcome);
+        stage_free(stage);
+    }
+}
+
 static void merge__case_15_a_field_that_the_writer_may_not_write_is_refused(void **state)
 {
     (void)state;
@@ -701,6 +737,7 @@ int main(void)
         cmocka_unit_test(merge__case_13_an_illegal_step_is_a_conflict),
         cmocka_unit_test(merge__case_14_an_unknown_tag_is_kept_as_latest),
         cmocka_unit_test(merge__case_14_fields_of_an_unknown_record_are_kept_as_latest),
+        cmocka_unit_test(merge__case_14_a_field_of_a_later_engine_version_is_unknown_before),
         cmocka_unit_test(merge__case_15_a_field_that_the_writer_may_not_write_is_refused),
         cmocka_unit_test(merge__many_fields_are_judged_one_by_one),
         cmocka_unit_test(merge__a_row_takes_sixty_four_fields_and_no_more),

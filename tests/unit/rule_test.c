@@ -89,6 +89,20 @@ static void apply__severity_and_switch_are_the_stations(void **state)
     assert_true(table.rule[DS_RULE_expired_meter].enabled);
 }
 
+static void limit__an_engine_version_counts_the_rules_that_it_knows(void **state)
+{
+    (void)state;
+    struct ds_rule_table table = *ds_rule_defaults();
+    ds_rule_table_limit(&table, 1);
+    for (int64_t rule = 1; rule < DS_RULE_COUNT; rule++) {
+        assert_int_equal(table.rule[rule].enabled, ds_rule_def(rule)->since == 1);
+    }
+    ds_rule_table_limit(&table, 0);
+    for (int64_t rule = 1; rule < DS_RULE_COUNT; rule++) {
+        assert_false(table.rule[rule].enabled);
+    }
+}
+
 static void apply__an_unknown_rule_changes_nothing(void **state)
 {
     (void)state;
@@ -334,6 +348,7 @@ int main(void)
         cmocka_unit_test(defaults__every_rule_has_a_whole_row),
         cmocka_unit_test(apply__what_a_setting_leaves_out_stays),
         cmocka_unit_test(apply__severity_and_switch_are_the_stations),
+        cmocka_unit_test(limit__an_engine_version_counts_the_rules_that_it_knows),
         cmocka_unit_test(apply__an_unknown_rule_changes_nothing),
         cmocka_unit_test(limits__both_ends_pass_and_the_next_values_do_not),
         cmocka_unit_test(check__the_detail_names_rule_and_range),
