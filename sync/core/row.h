@@ -4,8 +4,8 @@
  * 24 bytes each (position, incarnation, lane and 7 bytes of seq), u8 cells and 3 bytes each (tag,
  * index of the latest write, index of the other or 255), u8 sibling groups (tag, u8 count, and per
  * sibling u8 write, u32 size, bytes), u8 bases (tag, u16 size, bytes), then the fields map (tag ->
- * value) to the end. Writes are shared, for most cells of a row were written by one op. It is state, not wire: it may change with
- * the engine's version, and a rebuild makes it anew.
+ * value) to the end. Writes are shared, for most cells of a row were written by one op. It is
+ * state, not wire: it may change with the engine's version, and a rebuild makes it anew.
  * The fields map is what everybody sees (tag -> value); versions keep, per field, the latest write
  * of two distinct writers, which makes the conflict check exact. A parsed row borrows its bytes. */
 #ifndef DS_SYNC_CORE_ROW_H
