@@ -11,8 +11,8 @@
     {.tag = (TAG), .index = DS_PLACE_##RECORD##_##NAME, .type = DS_TYPE_##TYPE,                    \
      .list = DS_LIST_##LIST, .unit = DS_UNIT_##UNIT, .min = (MIN), .max = (MAX),                   \
      .policy = DS_POLICY_##POLICY, .writers = DS_##WRITERS, .privacy = DS_PRIVACY_##PRIVACY,       \
-     .need = DS_NEED_##NEED, .since = 1, .offset = offsetof(struct ds_##RECORD, NAME), .name = #NAME,          \
-     .doc = (DOC)},
+     .need = DS_NEED_##NEED, .since = 1, .offset = offsetof(struct ds_##RECORD, NAME),             \
+     .name = #NAME, .doc = (DOC)},
 #define DS_RETIRED(RECORD, TAG, NAME, WHY)
 #define DS_END(RECORD) };                                                                          \
     _Static_assert(DS_COUNT(RECORD##_fields) <= DS_FIELDS_MAX, "presence is one bit per field");   \
