@@ -409,8 +409,7 @@ static enum ds_err tell_keys(struct answer *a)
     struct ds_response *response = a->response;
     struct ds_txn *keys_txn = NULL;
     enum ds_err err = DS_OK;
-    response->keys =
-        ds_arena_alloc(&a->serve->arena, (size_t)DS_KEYS_MAX * sizeof(*response->keys));
+    response->keys = ds_arena_room(&a->serve->arena, (size_t)DS_KEYS_MAX * sizeof(*response->keys));
     if (response->keys == NULL) {
         return DS_ERR_NOMEM;
     }
