@@ -49,17 +49,12 @@ static enum ds_err count_relayed(struct ds_txn *txn, uint64_t *count)
     uint64_t number = 0;
     *count = 0;
     for (;;) {
-        struct ds_key key = ds_key_order(number);
-        struct ds_slice found;
         struct ds_slice value;
-        struct ds_cursor cursor;
-        enum ds_err err =
-            ds_txn_at_or_after(txn, DS_KEPT_RELAY, ds_key_slice(&key), &found, &value);
+        enum ds_err err = ds_kept_next(txn, DS_KEPT_RELAY, number, &number, &value);
         if (err != DS_OK) {
             return err == DS_ERR_NOT_FOUND ? DS_OK : err;
         }
-        ds_cursor_init(&cursor, found);
-        number = ds_take_u64(&cursor) + 1;
+        number++;
         ++*count;
     }
 }
@@ -216,19 +211,6 @@ static enum ds_err fill_entry(struct ds_handheld *h, struct ds_txn *txn, const s
     return DS_OK;
 }
 
-/* The first order that is kept. */
-static enum ds_err first_order(struct ds_txn *txn, uint64_t from, uint64_t *order)
-{
-    struct ds_key key = ds_key_order(from);
-    struct ds_slice found;
-    struct ds_slice value;
-    struct ds_cursor cursor;
-    DS_TRY(ds_txn_at_or_after(txn, DS_KEPT_OP, ds_key_slice(&key), &found, &value));
-    ds_cursor_init(&cursor, found);
-    *order = ds_take_u64(&cursor);
-    return DS_OK;
-}
-
 static enum ds_err each_op(struct ds_handheld *h, struct ds_txn *txn, uint64_t from,
                            ds_handheld_each_log_entry *each, void *context)
 {
@@ -236,9 +218,10 @@ static enum ds_err each_op(struct ds_handheld *h, struct ds_txn *txn, uint64_t f
     while (on) {
         struct ds_own_op op;
         struct ds_handheld_log_entry entry;
+        struct ds_slice value;
         uint64_t order;
         size_t mark = ds_arena_mark(&h->arena);
-        DS_TRY(first_order(txn, from, &order));
+        DS_TRY(ds_kept_next(txn, DS_KEPT_OP, from, &order, &value));
         DS_TRY(ds_own_load(h, txn, order, &op));
         DS_TRY(fill_entry(h, txn, &op, &entry));
         on = each(context, &entry);

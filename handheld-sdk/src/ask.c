@@ -28,17 +28,10 @@ struct asking {
 static bool next_number(struct ds_txn *txn, uint8_t table, uint64_t from, uint64_t *number,
                         struct ds_slice *value, enum ds_err *err)
 {
-    struct ds_key key = ds_key_order(from);
-    struct ds_slice found;
-    struct ds_cursor cursor;
-    *err = ds_txn_at_or_after(txn, table, ds_key_slice(&key), &found, value);
-    if (*err != DS_OK) {
-        *err = *err == DS_ERR_NOT_FOUND ? DS_OK : *err;
-        return false;
-    }
-    ds_cursor_init(&cursor, found);
-    *number = ds_take_u64(&cursor);
-    return true;
+    *err = ds_kept_next(txn, table, from, number, value);
+    bool there = *err == DS_OK;
+    *err = *err == DS_ERR_NOT_FOUND ? DS_OK : *err;
+    return there;
 }
 
 enum ds_err ds_ask_outbox_count(struct ds_handheld *h, struct ds_txn *txn, uint64_t *count)

@@ -213,21 +213,16 @@ static enum ds_err keep_receipt(struct hearing *a)
 static enum ds_err drop_relayed(struct hearing *a)
 {
     for (;;) {
-        struct ds_key key = ds_key_order(0);
-        struct ds_slice found;
         struct ds_slice value;
-        struct ds_cursor cursor;
-        enum ds_err err =
-            ds_txn_at_or_after(a->txn, DS_KEPT_RELAY, ds_key_slice(&key), &found, &value);
+        uint64_t number = 0;
+        enum ds_err err = ds_kept_next(a->txn, DS_KEPT_RELAY, 0, &number, &value);
         if (err != DS_OK) {
             return err == DS_ERR_NOT_FOUND ? DS_OK : err;
         }
-        ds_cursor_init(&cursor, found);
-        uint64_t number = ds_take_u64(&cursor);
         if (number >= a->h->talk.relay_until) {
             return DS_OK;
         }
-        key = ds_key_order(number);
+        struct ds_key key = ds_key_order(number);
         DS_TRY(ds_txn_del(a->txn, DS_KEPT_RELAY, ds_key_slice(&key)));
     }
 }

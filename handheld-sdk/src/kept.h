@@ -47,4 +47,10 @@ static inline struct ds_key ds_key_order(uint64_t order)
     return ds_key_journal(order);
 }
 
+/* The first value of such a table at or after from, and its number, which is below UINT64_MAX: a
+ * walk goes on behind it and ends. DS_ERR_NOT_FOUND at the end; DS_ERR_INTEGRITY: a key of another
+ * form, which we never write. */
+DS_NODISCARD enum ds_err ds_kept_next(struct ds_txn *txn, uint8_t table, uint64_t from,
+                                      uint64_t *order, struct ds_slice *value);
+
 #endif

@@ -231,16 +231,13 @@ struct sealed_op { /* Head of an outbox value (own.c). */
 static enum ds_err next_sealed(struct ds_handheld *h, struct ds_txn *txn, uint64_t from,
                                struct sealed_op *op)
 {
-    struct ds_key key = ds_key_order(from);
-    struct ds_slice found;
     struct ds_slice sealed;
     struct ds_slice clear;
     struct ds_cursor cursor;
-    DS_TRY(ds_txn_at_or_after(txn, DS_KEPT_OUTBOX, ds_key_slice(&key), &found, &sealed));
-    ds_cursor_init(&cursor, found);
-    op->order = ds_take_u64(&cursor);
+    DS_TRY(ds_kept_next(txn, DS_KEPT_OUTBOX, from, &op->order, &sealed));
+    struct ds_key key = ds_key_order(op->order);
     size_t mark = ds_arena_mark(&h->arena);
-    DS_TRY(ds_safe_open(&h->vault, DS_KEPT_OUTBOX, found, sealed, &h->arena, &clear));
+    DS_TRY(ds_safe_open(&h->vault, DS_KEPT_OUTBOX, ds_key_slice(&key), sealed, &h->arena, &clear));
     ds_cursor_init(&cursor, clear);
     op->life = ds_take_u32(&cursor);
     op->seq = ds_take_u64(&cursor);

@@ -428,24 +428,22 @@ static enum ds_err prune_batch(struct ds_handheld *h, struct ds_txn *txn, int64_
 static enum ds_err prune_receipt(struct ds_handheld *h, struct ds_txn *txn, int64_t before_ms,
                                  bool *done)
 {
-    struct ds_key key = ds_key_order(0);
-    struct ds_slice found;
     struct ds_slice sealed;
     struct ds_slice clear;
-    enum ds_err err = ds_txn_at_or_after(txn, DS_KEPT_RECEIPT, ds_key_slice(&key), &found, &sealed);
+    uint64_t number = 0;
+    enum ds_err err = ds_kept_next(txn, DS_KEPT_RECEIPT, 0, &number, &sealed);
     *done = err == DS_ERR_NOT_FOUND;
     if (err != DS_OK) {
         return *done ? DS_OK : err;
     }
-    DS_TRY(ds_safe_open(&h->vault, DS_KEPT_RECEIPT, found, sealed, &h->arena, &clear));
+    struct ds_key key = ds_key_order(number);
+    DS_TRY(ds_safe_open(&h->vault, DS_KEPT_RECEIPT, ds_key_slice(&key), sealed, &h->arena, &clear));
     struct ds_cursor cursor;
     ds_cursor_init(&cursor, clear);
     *done = (int64_t)ds_take_u64(&cursor) >= before_ms;
     if (*done) {
         return DS_OK;
     }
-    ds_cursor_init(&cursor, found);
-    key = ds_key_order(ds_take_u64(&cursor));
     return ds_txn_del(txn, DS_KEPT_RECEIPT, ds_key_slice(&key));
 }
 
