@@ -110,10 +110,8 @@ int ds_handheld_status(struct ds_handheld *h, struct ds_handheld_status *status)
     return err != DS_OK ? (int)err : ds_hand_leave(h, fill_status(h, status));
 }
 
-/* Values first; then, if the vault is open, whether the replica still holds what was delivered. A
- * scope that does not agree is fetched anew by the next exchange. */
-static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
-                         struct ds_detail *detail)
+static enum ds_err scrub_values(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
+                                struct ds_detail *detail)
 {
     struct ds_txn *txn;
     DS_TRY(ds_store_scrub(h->store, values, bad, detail));
@@ -122,6 +120,27 @@ static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
     ds_txn_abort(txn);
     if (err == DS_ERR_INTEGRITY) {
         ds_detail_set(detail, "values are whole, and do not open with this vault's keys", NULL);
+    }
+    return err;
+}
+
+static enum ds_err mend(struct ds_handheld *h)
+{
+    struct ds_txn *txn;
+    uint64_t dropped;
+    DS_TRY(ds_hand_begin(h, &txn));
+    return ds_hand_end(h, txn, ds_replica_mend(h, txn, &dropped));
+}
+
+/* Values first; then, if the vault is open, whether the replica still holds what was delivered. A
+ * scope that does not agree, or that had a damaged row, is fetched anew by the next exchange. */
+static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
+                         struct ds_detail *detail)
+{
+    struct ds_txn *txn;
+    enum ds_err err = scrub_values(h, values, bad, detail);
+    if (err == DS_ERR_INTEGRITY && h->vault.open) {
+        (void)mend(h); /* Where that fails, too, the next call tells. */
     }
     if (err != DS_OK || !h->vault.open) {
         return err;

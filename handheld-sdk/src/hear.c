@@ -340,6 +340,23 @@ static enum ds_err take_locked(struct hearing *a)
     return ds_contact_store(&a->h->vault, a->txn, &a->h->arena, contact);
 }
 
+/* A row that rotted must not stand in the way of every later answer: it is fetched anew. */
+static enum ds_err mend(struct hearing *a, enum ds_err err)
+{
+    struct ds_handheld *h = a->h;
+    struct ds_txn *txn;
+    uint64_t bad;
+    if (err != DS_ERR_INTEGRITY || h->talk.locked) {
+        return err;
+    }
+    DS_TRY(ds_hand_begin(h, &txn));
+    DS_TRY(ds_hand_end(h, txn, ds_replica_mend(h, txn, &bad)));
+    if (bad > 0) {
+        ds_detail_set(a->detail, "stored rows were damaged; they are fetched anew", NULL);
+    }
+    return err;
+}
+
 static enum ds_err take(struct hearing *a, struct ds_slice answer)
 {
     struct ds_handheld *h = a->h;
@@ -353,7 +370,7 @@ static enum ds_err take(struct hearing *a, struct ds_slice answer)
         ds_detail_set(a->detail, "the journal has lost work that is under a receipt", NULL);
         return report(a, err, DS_DOUBT_LOST);
     }
-    return err;
+    return mend(a, err);
 }
 
 /* A bad link gets small requests; each good exchange doubles them. */

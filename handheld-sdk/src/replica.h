@@ -65,6 +65,9 @@ DS_NODISCARD enum ds_err ds_replica_clamp(struct ds_handheld *h, struct ds_txn *
 /* Count the stored rows of each scope through against its digest and number; a scope that does not
  * agree is fetched anew. *bad (optional): how many. */
 DS_NODISCARD enum ds_err ds_replica_audit(struct ds_handheld *h, struct ds_txn *txn, uint64_t *bad);
+/* Drop rows that the store or the vault no longer give back (*bad: how many), and fetch anew the
+ * scopes that held them: one rotten value stops nothing. */
+DS_NODISCARD enum ds_err ds_replica_mend(struct ds_handheld *h, struct ds_txn *txn, uint64_t *bad);
 /* Rows in no held scope over which nothing lies any more go. */
 DS_NODISCARD enum ds_err ds_replica_drop_orphans(struct ds_handheld *h, struct ds_txn *txn);
 

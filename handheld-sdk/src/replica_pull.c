@@ -328,3 +328,38 @@ enum ds_err ds_replica_audit(struct ds_handheld *h, struct ds_txn *txn, uint64_t
     h->contact.audited_ms = ds_ports_now_ms(&h->ports);
     return ds_contact_store(&h->vault, txn, &h->arena, &h->contact);
 }
+
+/* ---- Values that rot. ---- */
+
+enum ds_err ds_replica_mend(struct ds_handheld *h, struct ds_txn *txn, uint64_t *bad)
+{
+    uint8_t memory[DS_KEY_SIZE_MAX + 1] = {0};
+    struct ds_slice next = {memory, 1};
+    *bad = 0;
+    for (;;) {
+        struct ds_slice found;
+        struct ds_slice sealed;
+        struct ds_slice clear;
+        size_t mark = ds_arena_mark(&h->arena);
+        enum ds_err err = ds_txn_at_or_after(txn, DS_KEPT_ROW, next, &found, &sealed);
+        if (err == DS_ERR_NOT_FOUND) {
+            return *bad > 0 ? ds_replica_audit(h, txn, NULL) : DS_OK;
+        }
+        if (err != DS_OK && found.size == 0) {
+            return err;
+        }
+        memcpy(memory, found.data, found.size);
+        struct ds_slice key = {memory, found.size};
+        if (err == DS_OK) {
+            err = ds_safe_open(&h->vault, DS_KEPT_ROW, key, sealed, &h->arena, &clear);
+        }
+        ds_arena_rewind(&h->arena, mark);
+        if (err == DS_ERR_INTEGRITY) {
+            ++*bad;
+            err = ds_txn_del(txn, DS_KEPT_ROW, key);
+        }
+        DS_TRY(err);
+        memory[key.size] = 0;
+        next.size = key.size + 1;
+    }
+}

@@ -151,9 +151,11 @@ static enum ds_err seek(struct ds_txn *txn, uint8_t table, struct ds_slice key, 
         return DS_ERR_NOT_FOUND;
     }
     DS_TRY(txn->store->ops->seek(txn, table, key, after, &found, &stored));
-    DS_TRY(open_value(table, found, stored, &pair[1]));
-    pair[0] = found;
-    return DS_OK;
+    enum ds_err err = open_value(table, found, stored, &pair[1]);
+    if (found.size > 0 && found.size <= DS_KEY_SIZE_MAX) {
+        pair[0] = found;
+    }
+    return err;
 }
 
 enum ds_err ds_txn_at_or_after(struct ds_txn *txn, uint8_t table, struct ds_slice key,

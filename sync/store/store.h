@@ -70,6 +70,8 @@ DS_NODISCARD enum ds_err ds_store_memory_clone(struct ds_store *from, struct ds_
 void ds_store_memory_fail_commit(struct ds_store *store, unsigned nth, enum ds_err err, bool after);
 /* The same for the nth put or delete. True: what was armed before has not happened yet. */
 bool ds_store_memory_fail_write(struct ds_store *store, unsigned nth, enum ds_err err);
+/* Turn one bit over in the value of a key, below the tag. False: there is no such key. */
+bool ds_store_memory_rot(struct ds_store *store, uint8_t table, struct ds_slice key, uint64_t bit);
 
 struct ds_store_lmdb_options {
     uint64_t map_bytes;   /* 0: 1 TiB on 64 bit, 256 MiB on 32 bit. */
@@ -106,7 +108,8 @@ DS_NODISCARD enum ds_err ds_txn_put(struct ds_txn *txn, uint8_t table, struct ds
 /* Absent keys are no error. */
 DS_NODISCARD enum ds_err ds_txn_del(struct ds_txn *txn, uint8_t table, struct ds_slice key);
 /* The first pair whose key is >= key; both outputs borrowed as above. DS_ERR_NOT_FOUND at the
- * end. To walk on: append a zero byte to the found key. */
+ * end. To walk on: append a zero byte to the found key. DS_ERR_INTEGRITY: *found is the key whose
+ * value is damaged, empty if it cannot be told. */
 DS_NODISCARD enum ds_err ds_txn_at_or_after(struct ds_txn *txn, uint8_t table, struct ds_slice key,
                                             struct ds_slice *found, struct ds_slice *value);
 /* The last pair whose key is <= key. */

@@ -489,3 +489,18 @@ bool ds_store_memory_fail_write(struct ds_store *store, unsigned nth, enum ds_er
     memory->fail_write_err = err;
     return waits;
 }
+
+bool ds_store_memory_rot(struct ds_store *store, uint8_t table, struct ds_slice key, uint64_t bit)
+{
+    DS_ASSERT(store->ops == &memory_ops);
+    struct memory_store *memory = (struct memory_store *)(void *)store;
+    struct node **links[HEIGHT_MAX];
+    (void)list_find(&memory->table[table], key, links);
+    struct node *node = list_at((struct node *const *const *)links, key);
+    if (node == NULL) {
+        return false;
+    }
+    uint64_t at = bit % (8 * (uint64_t)node->value_size);
+    node->value[at / 8] ^= (uint8_t)(1U << at % 8);
+    return true;
+}

@@ -112,6 +112,18 @@ void check_acked(struct sim *sim)
     sim_checked("acked_is_durable");
 }
 
+void check_taken(struct sim *sim, const struct sim_hand *hand)
+{
+    find_all(sim);
+    for (size_t i = 0; i < sim->model.count; i++) {
+        const struct model_op *op = &sim->model.op[i];
+        if (op->certain && op->found == 0 && (op->storages >> hand->index & 1)) {
+            sim_fail(sim, "nothing_lost", "op #%07u of h%u went with its handheld", op->serial,
+                     op->hand);
+        }
+    }
+}
+
 /* ---- Rows ---- */
 
 static void note_event(void *context, const struct look_row *row)

@@ -29,7 +29,8 @@ struct one_write {
     struct ds_incarnation writer;
     struct ds_slice value; /* Copied. */
     bool stood;
-    bool shown; /* Must stand as a conflict. */
+    bool shown;                /* Must stand as a conflict. */
+    const struct model_op *by; /* Of a handheld's; else NULL. */
 };
 
 struct history {
@@ -127,7 +128,8 @@ static void note_write(struct history *history, const struct look_op *look, uint
                                 .position = look->position,
                                 .seq = look->seq,
                                 .seen = clamped(history, look),
-                                .writer = look->batch->incarnation};
+                                .writer = look->batch->incarnation,
+                                .by = model_find(&history->sim->model, look->op.raw)};
     memcpy(history->bytes + history->used, value.data, value.size);
     write->value = (struct ds_slice){history->bytes + history->used, value.size};
     history->used += value.size;
@@ -309,6 +311,32 @@ static bool add_stands(const struct history *history, const struct one_write *ad
     return true;
 }
 
+/* ---- What an op says that it had seen. ---- */
+
+/* Its handheld held the row as of a position: that it had seen, and of what others wrote later it
+ * claims nothing. */
+static void check_seen(const struct history *history, const struct one_write *write)
+{
+    struct sim *sim = history->sim;
+    bool left = write->seen == 0; /* The row lay there for pending work, in no held scope. */
+    if (write->by == NULL || write->by->held == 0 || left || sim->server_restores > 0) {
+        return;
+    }
+    if (write->seen < write->by->held) {
+        sim_fail(sim, "nothing_lost", "op #%07u had seen %llu, but says %llu", write->by->serial,
+                 (unsigned long long)write->by->held, (unsigned long long)write->seen);
+    }
+    for (const struct one_write *earlier = history->write; earlier < write; earlier++) {
+        if (ds_id_equal(&earlier->entity, &write->entity) && earlier->position <= write->seen &&
+            earlier->position > write->by->held && !own(history, write, earlier)) {
+            sim_fail(sim, "cursors_complete",
+                     "op #%07u says that it had seen %llu, but entry %llu was not there yet",
+                     write->by->serial, (unsigned long long)write->seen,
+                     (unsigned long long)earlier->position);
+        }
+    }
+}
+
 /* ---- What stands must be what the definition says. ---- */
 
 static void check_value(struct history *history, const struct one_write *last)
@@ -424,6 +452,7 @@ void check_conflicts(struct sim *sim)
     }
     for (size_t i = 0; i < history->write_count; i++) {
         if (!is_left_out(history, &history->write[i].entity)) {
+            check_seen(history, &history->write[i]);
             check_write(history, &history->write[i]);
             check_value(history, &history->write[i]);
         }

@@ -15,6 +15,7 @@ struct sim_evil {
     uint64_t seq; /* Next. */
     struct ds_hash chain;
     uint64_t counter;
+    struct ds_request request; /* Too large for a stack. */
     uint8_t memory[65536];
 };
 
@@ -328,16 +329,19 @@ void evil_step(struct sim *sim)
     struct ds_builder answer;
     struct ds_batch batch;
     struct ds_slice bytes = {NULL, 0};
-    struct ds_request request = {.version = DS_EXCHANGE_VERSION, .epoch = 1};
+    struct ds_request *request = &evil->request;
     ds_builder_init(&out, evil->memory, 32768);
     build(sim, &out, &batch);
     SIM_MUST(sim, ds_builder_end(&out, &bytes));
-    request.batches = &bytes;
-    request.batch_count = 1;
+    memset(request, 0, sizeof *request);
+    request->version = DS_EXCHANGE_VERSION;
+    request->epoch = 1;
+    request->batches = &bytes;
+    request->batch_count = 1;
     struct ds_builder plain;
     struct ds_slice payload = {NULL, 0};
     ds_builder_init(&plain, sim->scratch, 65536);
-    ds_request_put(&plain, &request);
+    ds_request_put(&plain, request);
     SIM_MUST(sim, ds_builder_end(&plain, &payload));
     ds_builder_init(&body, sim->request_memory, DS_REQUEST_SIZE_MAX);
     ds_envelope_seal(&sim->codec, &evil->link.up, &evil->device, ++evil->counter, payload, &body);

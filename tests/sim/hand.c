@@ -1,9 +1,9 @@
 /* Handhelds of the simulation: the real SDK over memory stores, with workers who use it badly. */
-#include "tests/sim/sim.h"
+#include "tests/sim/look.h"
 
 #include <stdio.h>
 
-enum { EXCHANGES_MAX = 40, TEXT_SIZE = 48 };
+enum { EXCHANGES_MAX = 40, TEXT_SIZE = 48, HAND_ROWS = 12 /* handheld-sdk/src/kept.h */ };
 static const char pin[] = "2468";
 
 /* ---- Ports ---- */
@@ -108,6 +108,18 @@ void hand_open(struct sim_hand *hand)
     }
 }
 
+bool hand_opens_for_thief(struct sim_hand *hand)
+{
+    struct ds_handheld_options options = options_of(hand);
+    struct ds_handheld_detail detail = {{0}};
+    ds_handheld_close(hand->sdk);
+    hand->sdk = NULL;
+    int err = ds_handheld_open(&options, pin, &hand->sdk, &detail);
+    trace_line(&hand->sim->trace, "h%u opens for a thief: %s %s", hand->index,
+               ds_handheld_error_name(err), detail.text);
+    return err == DS_E_OK;
+}
+
 static void reboot(struct sim_hand *hand)
 {
     hand_lose_memory(hand);
@@ -198,35 +210,64 @@ void hand_note_receipts(struct sim_hand *hand)
         return;
     }
     int err = ds_handheld_log(hand->sdk, false, note_receipt, hand);
-    if (err != DS_E_OK && err != DS_E_IO && err != DS_E_LOCKED) {
+    bool rotten = err == DS_E_INTEGRITY && hand->rotted;
+    if (err != DS_E_OK && err != DS_E_IO && err != DS_E_LOCKED && !rotten) {
         sim_fail(hand->sim, "nothing_lost", "h%u cannot list its work: %s", hand->index,
                  ds_handheld_error_name(err));
     }
 }
 
-/* Work never blinks out of sight: what is not acknowledged is seen on the screen. */
+/* What stands on the screen, or below the own work, of a premises; position 0: nothing. */
+static struct ds_handheld_row look_at(struct sim_hand *hand, const struct ds_id *entity,
+                                      bool overlaid, int *err)
+{
+    struct ds_handheld_row row = {
+        .type = DS_REC_premises, .overlaid = overlaid, .fields = hand->sim->scratch, .size = 65536};
+    memcpy(row.id.byte, entity->byte, 16);
+    *err = ds_handheld_row(hand->sdk, &row);
+    if (*err != DS_E_OK) {
+        row.used = 0;
+        row.position = 0;
+    }
+    return row;
+}
+
+/* Does the server's row show this op's text? */
+static bool stands_on_server(struct sim *sim, const struct model_op *op)
+{
+    struct look_row row;
+    struct ds_txn *txn = server_begin(sim);
+    bool stands = look_row(sim, txn, DS_REC_premises, &op->entity, &row) &&
+                  model_find(&sim->model, row.fields) == op;
+    ds_txn_abort(txn);
+    return stands;
+}
+
+/* Work never blinks out of sight: what is not acknowledged is seen on the screen, and so is what
+ * was taken and stands, as long as the row is held. */
 static void check_overlay(struct sim_hand *hand)
 {
     struct sim *sim = hand->sim;
+    int err = 0;
     hand_note_receipts(hand);
     for (size_t i = sim->model.count; i-- > 0;) {
         const struct model_op *op = &sim->model.op[i];
         if (!(op->storages >> hand->index & 1) || op->type != DS_REC_premises) {
             continue;
         }
-        if (op->acked || !op->certain) {
+        if (!op->certain) {
             return;
         }
-        struct ds_handheld_row row = {
-            .type = DS_REC_premises, .overlaid = true, .fields = sim->scratch, .size = 65536};
-        memcpy(row.id.byte, op->entity.byte, 16);
-        int err = ds_handheld_row(hand->sdk, &row);
+        if (op->acked &&
+            (look_at(hand, &op->entity, false, &err).used == 0 || !stands_on_server(sim, op))) {
+            return;
+        }
+        struct ds_handheld_row row = look_at(hand, &op->entity, true, &err);
         const struct model_op *shown =
-            err == DS_E_OK ? model_find(&sim->model, (struct ds_slice){row.fields, row.used})
-                           : NULL;
-        if (shown != op && err != DS_E_IO) {
-            sim_fail(sim, "nothing_lost", "h%u does not show its pending op #%07u (%s)",
-                     hand->index, op->serial, ds_handheld_error_name(err));
+            model_find(&sim->model, (struct ds_slice){row.fields, row.used});
+        if (shown != op && err != DS_E_IO && !(err == DS_E_INTEGRITY && hand->rotted)) {
+            sim_fail(sim, "nothing_lost", "h%u does not show its %s op #%07u (%s)", hand->index,
+                     op->acked ? "standing" : "pending", op->serial, ds_handheld_error_name(err));
         }
         sim_checked("nothing_lost");
         return;
@@ -250,6 +291,7 @@ static void recorded(struct sim_hand *hand, struct model_op *op, int err,
     case DS_E_IO: /* The worker was told that it failed; it may be there all the same. */
         break;
     case DS_E_FULL:
+    case DS_E_INTEGRITY: /* Of a row that rotted. */
     case DS_E_NOT_FOUND:
     case DS_E_SCHEMA:
     case DS_E_CONFLICT:
@@ -259,6 +301,9 @@ static void recorded(struct sim_hand *hand, struct model_op *op, int err,
     default:
         sim_fail(sim, "always_progress", "h%u cannot record %s: %s %s", hand->index, what,
                  ds_handheld_error_name(err), detail);
+    }
+    if (err == DS_E_INTEGRITY && !hand->rotted) {
+        sim_fail(sim, "replicas_converge", "h%u %s: %s", hand->index, what, detail);
     }
     if (err == DS_E_IO || err == DS_E_FULL) {
         hand_lose_memory(hand);
@@ -428,6 +473,8 @@ static void edit_premises(struct sim_hand *hand)
     if (op == NULL) {
         return;
     }
+    int err = 0;
+    op->held = look_at(hand, &meter->premises, false, &err).position;
     static const char *const grades[] = {"none", "grade_3", "grade_2", "grade_1"};
     struct ds_handheld_edit edits[3] = {{"access_note", marker}};
     struct ds_handheld_edits all = {
@@ -454,7 +501,7 @@ static void edit_premises(struct sim_hand *hand)
     }
     struct ds_handheld_id made;
     struct ds_handheld_detail detail = {{0}};
-    int err = ds_handheld_record_edit(hand->sdk, &all, &made, &detail);
+    err = ds_handheld_record_edit(hand->sdk, &all, &made, &detail);
     recorded(hand, op, err, &made, "edits", detail.text);
 }
 
@@ -539,6 +586,9 @@ static void after_exchange(struct sim_hand *hand, int err, const char *detail)
     if (err == DS_E_IO || err == DS_E_FULL) {
         hand_lose_memory(hand);
         hand_open(hand);
+    }
+    if (err == DS_E_INTEGRITY && hand->rotted) {
+        return; /* Reported; the next one goes on. */
     }
     if (sim->healed && err != DS_E_OK) {
         sim_fail(sim, "always_progress", "h%u exchange over a good network: %s %s", hand->index,
@@ -715,6 +765,36 @@ static void deliver_locked(struct sim_hand *hand)
     }
 }
 
+/* One bit of a row of the replica turns over. Nobody sees a wrong value; a scrub, or the next
+ * answer that meets the row, reports it, and what was lost is fetched anew. */
+static void rot(struct sim_hand *hand)
+{
+    struct sim *sim = hand->sim;
+    struct ds_id id = sim->meters[sim_below(sim, sim->meter_count)].id;
+    struct ds_key key = ds_key_row(DS_REC_meter, &id);
+    struct ds_handheld_detail detail = {{0}};
+    uint64_t values = 0;
+    uint64_t bad = 0;
+    if (!ds_store_memory_rot(hand->store, HAND_ROWS, ds_key_slice(&key), prng_next(&sim->choose))) {
+        return;
+    }
+    hand->rotted = true;
+    trace_line(&sim->trace, "h%u's replica rots", hand->index);
+    if (sim_chance(sim, 500)) {
+        return; /* Found on the way. */
+    }
+    int err = ds_handheld_scrub(hand->sdk, &values, &bad, &detail);
+    trace_line(&sim->trace, "h%u scrubs: %s %s", hand->index, ds_handheld_error_name(err),
+               detail.text);
+    if (err == DS_E_IO || err == DS_E_FULL) {
+        hand_lose_memory(hand);
+        hand_open(hand);
+    } else if (err != DS_E_INTEGRITY) {
+        sim_fail(sim, "replicas_converge", "h%u's damaged replica passes a scrub: %s", hand->index,
+                 ds_handheld_error_name(err));
+    }
+}
+
 /* Out of reach for days, or for a year. */
 static void go_away(struct sim_hand *hand)
 {
@@ -751,6 +831,9 @@ void hand_fault(struct sim_hand *hand)
     case 7:
         if (sim->profile.away) {
             go_away(hand);
+        }
+        if (sim->profile.rots) {
+            rot(hand);
         }
         break;
     case 8:

@@ -4,6 +4,7 @@
  * usage: sim --seed N | --seeds A..B [--trace] [--lmdb-percent P] [--mutant NAME]
  *            [--journal FILE] */
 #include "tests/sim/sim.h"
+#include "tests/support/report.h"
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -162,6 +163,28 @@ static void print_summary(const struct arguments *arguments, const struct sim_to
            (double)totals->simulated_ms / 3600000.0 / seconds);
 }
 
+/* What the report of all runs says of this one; seconds are CPU time. */
+static void leave_report(const struct arguments *arguments, const struct sim_totals *totals,
+                         double seconds)
+{
+    char command[64];
+    char name[3][64];
+    (void)snprintf(command, sizeof command, "tests/sim/run --seeds %" PRIu64 "..%" PRIu64,
+                   arguments->first, arguments->last);
+    (void)snprintf(name[0], sizeof name[0], "simulated_stations.%" PRIu64, arguments->first);
+    (void)snprintf(name[1], sizeof name[1], "simulated_handhelds.%" PRIu64, arguments->first);
+    (void)snprintf(name[2], sizeof name[2], "simulated_time.%" PRIu64, arguments->first);
+    struct report reports[] = {
+        {name[0], command, "seeds, every invariant checked", arguments->last - arguments->first + 1,
+         0, seconds},
+        {name[1], command, "handhelds through the real SDK", totals->hands, 0, seconds},
+        {name[2], command, "hours", totals->simulated_ms / 3600000, 0, seconds},
+    };
+    for (size_t i = 0; i < DS_COUNT(reports); i++) {
+        report_write(&reports[i]);
+    }
+}
+
 /* The hash of one run, and for one seed in twenty, or a single one, that of another. */
 static bool run_seed(const struct arguments *arguments, uint64_t seed, struct sim_totals *totals,
                      uint64_t *runs)
@@ -203,6 +226,10 @@ int main(int count, char **words)
             return 1;
         }
     }
-    print_summary(&arguments, &totals, runs, (double)(clock() - begin) / CLOCKS_PER_SEC);
+    double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    print_summary(&arguments, &totals, runs, seconds);
+    if (arguments.first != arguments.last) {
+        leave_report(&arguments, &totals, seconds);
+    }
     return 0;
 }

@@ -20,6 +20,7 @@ struct model_op {
     bool certain;       /* The recording function returned DS_E_OK. */
     bool acked;         /* The SDK said that it is under the server's receipt. */
     bool acked_before;  /* ... before the server's last restore. */
+    uint64_t held;      /* Position of its row on the handheld then; 0: not held. */
     uint64_t snapshot;  /* The greatest position that its handheld knew of when it was recorded. */
     uint64_t storages;  /* Bit per storage that holds it. */
     uint64_t backups;   /* Bit per storage whose backup holds it. */

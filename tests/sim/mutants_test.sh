@@ -8,7 +8,7 @@ seeds=1..200
 
 # name of the mutant: invariants that may show it
 mutants='
-drop_ack_check: acked_is_durable nothing_lost always_progress
+drop_ack_check: acked_is_durable nothing_lost always_progress replicas_converge
 skip_fork_test: nothing_lost exactly_once acked_is_durable always_progress
 reuse_sequence: always_progress nothing_lost exactly_once bounded acked_is_durable
 announce_before_durable: nothing_lost acked_is_durable always_progress
@@ -52,4 +52,9 @@ while IFS=: read -r name invariants; do
     echo "caught $name: $(grep -a -m1 -o '^seed [0-9]*' <<<"$out"): $verdict"
 done <<<"$mutants"
 echo "$count mutants, $survived survived"
+if [ -d "${DS_REPORT:-/nowhere}" ]; then
+    printf '{"name":"deliberate_faults.simulation","command":"tools/mutate","count":%d,"unit":"%s","failures":%d,"seconds":%d}\n' \
+        "$count" 'faults that a test must notice' "$survived" $SECONDS \
+        >"$DS_REPORT/deliberate_faults.simulation.json"
+fi
 [ "$survived" -eq 0 ] && [ "$count" -ge 12 ]

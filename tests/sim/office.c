@@ -474,6 +474,17 @@ void office_revoke(struct sim *sim, struct sim_hand *hand)
     free(paper);
 }
 
+void office_wipe(struct sim *sim, struct sim_hand *hand)
+{
+    struct paper *paper = paper_make(sim);
+    struct ds_device row = {.presence = {0}};
+    DS_SET(&row, device, state, DS_DEVICE_wiped);
+    paper_add(paper, DS_REC_device, &hand->device, &row);
+    SIM_MUST(sim, paper_send(paper, "user:boss", DS_ACTOR_console));
+    trace_line(&sim->trace, "h%u was stolen: it is to be wiped", hand->index);
+    free(paper);
+}
+
 void office_reassign(struct sim *sim)
 {
     struct paper *paper = paper_make(sim);

@@ -60,10 +60,11 @@ static void print(struct sim *sim)
                "portal %u, busy %u, partition %u",
                p->loss, p->answer_loss, p->repeat, p->delay, p->stale, p->cut, p->bend, p->portal,
                p->busy, p->partition);
-    trace_line(&sim->trace, "also:%s%s%s%s%s%s%s%s", p->lmdb ? " lmdb" : "",
+    trace_line(&sim->trace, "also:%s%s%s%s%s%s%s%s%s", p->lmdb ? " lmdb" : "",
                p->hand_restores ? " restores" : "", p->clones ? " clones" : "",
                p->revokes ? " revokes" : "", p->server_restores ? " server-restores" : "",
-               p->evil ? " evil" : "", p->newer ? " newer" : "", p->away ? " away" : "");
+               p->evil ? " evil" : "", p->newer ? " newer" : "", p->away ? " away" : "",
+               p->rots ? " rots" : "");
 }
 
 void profile_draw(struct sim *sim)
@@ -93,5 +94,6 @@ void profile_draw(struct sim *sim)
     p->evil = sim_chance(sim, 300);
     p->newer = sim_chance(sim, 300);
     p->away = sim_chance(sim, 150);
+    p->rots = sim_chance(sim, 150);
     print(sim);
 }

@@ -57,19 +57,43 @@ static void server_fault(struct sim *sim)
     }
 }
 
+/* A server that was rolled back, over a good network: refused on both sides, and reported. */
+static void must_refuse(struct sim *sim, struct sim_hand *hand)
+{
+    struct ds_handheld_status status;
+    struct ds_handheld_detail detail = {{0}};
+    uint64_t size = sim->shard.meta.size;
+    sim->healed = true;
+    int err = ds_handheld_sync(hand->sdk, NULL, &detail);
+    sim->healed = false;
+    trace_line(&sim->trace, "h%u meets a server that was rolled back: %s %s", hand->index,
+               ds_handheld_error_name(err), detail.text);
+    if (sim->shard.meta.size != size || err == DS_E_OK) {
+        sim_fail(sim, "acked_is_durable",
+                 "a server that was rolled back took work before its restore was declared");
+    }
+    if (err == DS_E_IO || err == DS_E_FULL) {
+        hand_lose_memory(hand);
+        hand_open(hand);
+        return;
+    }
+    SIM_MUST(sim, ds_handheld_status(hand->sdk, &status));
+    if (status.problem[0] == '\0') {
+        sim_fail(sim, "acked_is_durable", "h%u does not report a server that was rolled back",
+                 hand->index);
+    }
+}
+
 /* Until somebody declares the restore, the server must not answer those who know more. */
 static void undeclared_step(struct sim *sim)
 {
     struct sim_hand *hand = hand_any(sim);
     struct ds_handheld_status status;
     SIM_MUST(sim, ds_handheld_status(hand->sdk, &status));
-    if (status.head_size > sim->shard.meta.size && sim_chance(sim, 500)) {
-        uint64_t size = sim->shard.meta.size;
-        hand_exchange(hand);
-        if (sim->shard.meta.size != size) {
-            sim_fail(sim, "acked_is_durable",
-                     "a server that was rolled back took work before its restore was declared");
-        }
+    bool knows_more =
+        status.epoch == sim->shard.meta.epoch && status.head_size > sim->shard.meta.size;
+    if (knows_more && sim_chance(sim, 500)) {
+        must_refuse(sim, hand);
     } else {
         server_declare(sim);
     }
@@ -157,6 +181,7 @@ static void check_all(struct sim *sim)
         check_tampering(sim);
         check_witness(sim);
     }
+    check_stolen(sim);
 }
 
 static struct sim *make(uint64_t seed, const struct sim_options *options)

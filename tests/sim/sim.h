@@ -67,6 +67,7 @@ struct sim_profile {
     bool revokes;
     bool evil;
     bool newer; /* The office runs a newer schema: fields that no handheld knows. */
+    bool rots;  /* Bits turn over in the replicas. */
     bool away;  /* Handhelds may be out for up to a year. */
 };
 
@@ -87,6 +88,7 @@ struct sim_hand {
     bool revoked;             /* Or suspended: what it sends goes to quarantine. */
     uint64_t revoked_at;      /* Size of the journal then. */
     bool cloned;              /* It, or a copy of it, lives twice. */
+    bool rotted;              /* A row of its replica was damaged: its scopes were fetched anew. */
     bool went_back;           /* Restored from a backup since it was made. */
     int64_t cut_off_until_ms; /* By a partition, or because it is far away. */
     uint64_t snapshot;        /* Greatest position that it may know of. */
@@ -244,6 +246,7 @@ struct ds_random server_random(struct sim *sim);
 void office_found(struct sim *sim); /* Workers, books, premises, meters, accounts, periods. */
 void office_step(struct sim *sim);
 void office_revoke(struct sim *sim, struct sim_hand *hand);
+void office_wipe(struct sim *sim, struct sim_hand *hand);
 void office_reassign(struct sim *sim); /* A book goes to somebody else. */
 void office_billing(struct sim *sim);  /* Take exports, write the delivery. */
 /* Billing has got each revision of each slot once, in order. */
@@ -259,6 +262,8 @@ void hand_exchange(struct sim_hand *hand); /* One round trip over a bad network.
  * many it took. */
 bool hand_drain(struct sim_hand *hand, uint64_t *rows);
 void hand_fault(struct sim_hand *hand);
+/* Open what a thief has: must fail, with the right PIN too. */
+bool hand_opens_for_thief(struct sim_hand *hand);
 void hand_lose_memory(struct sim_hand *hand);   /* Power off; hand_open() switches it on. */
 void hand_note_receipts(struct sim_hand *hand); /* Tell the model what the SDK says is received. */
 struct sim_hand *hand_any(struct sim *sim);     /* One that is switched on, or NULL. */
@@ -278,8 +283,9 @@ void evil_step(struct sim *sim);
 void evil_close(struct sim *sim);
 
 /* ---- check*.c: the invariants. ---- */
-void check_acked(struct sim *sim);     /* acked_is_durable; also while things are broken. */
-void check_journal(struct sim *sim);   /* exactly_once, nothing_lost */
+void check_acked(struct sim *sim); /* acked_is_durable; also while things are broken. */
+void check_taken(struct sim *sim, const struct sim_hand *hand); /* All its work is there. */
+void check_journal(struct sim *sim);                            /* exactly_once, nothing_lost */
 void check_newer(struct sim *sim);     /* nothing_lost: what this version does not know. */
 void check_conflicts(struct sim *sim); /* nothing_lost: nobody was silently overruled. */
 void check_authority(struct sim *sim);
@@ -289,6 +295,8 @@ void check_tampering(struct sim *sim);
 void check_witness(struct sim *sim); /* tampering_shows, as a handheld sees it. */
 void check_bounds(struct sim *sim);
 void check_leaks(struct sim *sim); /* nothing_leaks */
+/* nothing_leaks, nothing_lost: one handheld is stolen and wiped. Nothing is as before behind it. */
+void check_stolen(struct sim *sim);
 void check_order(struct sim *sim); /* order_free */
 
 #endif

@@ -6,6 +6,7 @@
  * same act done again succeeds. The sanitizers see what leaks. */
 #include "tests/support/alloc_fault.h"
 #include "tests/support/pocket.h"
+#include "tests/support/report.h"
 #include "tests/support/test.h"
 
 #include <stdio.h>
@@ -592,6 +593,8 @@ static bool try_it(struct world *w, const struct act *act, enum fault fault, uns
     return true;
 }
 
+static uint64_t places; /* Where something failed, over all acts. */
+
 static void try_all(struct world *w, const struct act *act)
 {
     unsigned count[FAULT_COMMIT_AFTER + 1] = {0};
@@ -603,6 +606,7 @@ static void try_all(struct world *w, const struct act *act)
         for (unsigned nth = 1;
              nth < TRIES_MAX && try_it(w, act, (enum fault)fault, nth, &before, &after); nth++) {
             count[fault]++;
+            places++;
         }
     }
     print_message("%s: %u allocations, %u writes, %u commits\n", act->name, count[FAULT_ALLOC],
@@ -634,5 +638,13 @@ int main(void)
         cmocka_unit_test(the_server_tells_each_fault_and_stays_whole),
         cmocka_unit_test(the_handheld_tells_each_fault_and_stays_whole),
     };
-    return cmocka_run_group_tests(tests, make_world, drop_world);
+    int failed = cmocka_run_group_tests(tests, make_world, drop_world);
+    struct report report = {"failing_allocations_writes_commits",
+                            "tests/unit/each_fault_test.c",
+                            "places, one at a time",
+                            places,
+                            (uint64_t)failed,
+                            0};
+    report_write(&report);
+    return failed;
 }

@@ -220,6 +220,69 @@ static void an_unknown_field_of_a_record_that_is_not_theirs_waits_as_a_proposal(
     assert_int_equal(device.presence.unknown_count, 0);
 }
 
+/* ---- Deliveries. ---- */
+static int64_t deliver(uint64_t position)
+{
+    struct ds_delivery delivery = {.presence = {0}};
+    struct ds_id op;
+    DS_SET(&delivery, delivery, consumer, DS_CONSUMER_billing);
+    DS_SET(&delivery, delivery, position, (int64_t)position);
+    DS_SET(&delivery, delivery, ordinal, 1);
+    (void)test_try(&s, &s.billing, DS_REC_delivery, NULL, &delivery, &op);
+    return test_verdict(&s, &op);
+}
+
+static void a_connector_takes_its_cursor_neither_back_nor_into_the_future(void **state)
+{
+    (void)state;
+    struct ds_txn *txn = NULL;
+    uint64_t position = 0;
+    uint32_t ordinal = 0;
+    assert_int_equal(deliver(10), 0);
+    assert_int_equal(deliver(9), DS_VERDICT_refused);
+    assert_int_equal(deliver(10), DS_VERDICT_refused);
+    assert_int_equal(deliver(s.shard.meta.size + 2), DS_VERDICT_refused);
+    assert_int_equal(ds_store_begin(s.store, false, &txn), DS_OK);
+    assert_int_equal(ds_export_cursor(txn, DS_CONSUMER_billing, &position, &ordinal), DS_OK);
+    ds_txn_abort(txn);
+    assert_int_equal(position, 10);
+    assert_int_equal(deliver(11), 0);
+}
+
+/* ---- Forged lanes. ---- */
+static enum ds_err commit_next(struct test_device *device)
+{
+    struct ds_builder builder = room();
+    struct ds_reading reading;
+    uint64_t size = s.shard.meta.size;
+    make_reading(1, 20, &reading);
+    struct ds_slice batch =
+        test_batch(&s, device, DS_REC_reading, NULL, s.shard.meta.size, &reading, &builder);
+    struct ds_folded folded = test_commit(&s, batch);
+    assert_int_equal(s.shard.meta.size, folded.error == DS_OK ? size + 1 : size);
+    return folded.error;
+}
+
+static void a_sequence_that_was_left_out_is_missed_whatever_the_chain_says(void **state)
+{
+    (void)state;
+    (void)test_reading(&s, &reader, 0, 10, TEST_PERIOD);
+    struct test_device forger = reader;
+    forger.next_seq++; /* And nothing lies between, says the chain. */
+    assert_int_equal(commit_next(&forger), DS_ERR_GAP);
+    assert_int_equal(commit_next(&reader), DS_OK);
+}
+
+static void a_batch_that_hangs_on_another_chain_is_not_folded(void **state)
+{
+    (void)state;
+    (void)test_reading(&s, &reader, 0, 10, TEST_PERIOD);
+    struct test_device forger = reader;
+    forger.chain.byte[5] ^= 1;
+    assert_int_equal(commit_next(&forger), DS_ERR_GAP);
+    assert_int_equal(commit_next(&reader), DS_OK);
+}
+
 /* ---- Authority. ---- */
 static void authority__a_supervisor_may_not_accept_what_only_an_admin_may_write(void **state)
 {
@@ -239,6 +302,29 @@ static void authority__a_supervisor_may_not_accept_what_only_an_admin_may_write(
     assert_true(ds_id_equal(&device.worker, &s.reader));
     decision = decide(&s.supervisor, DS_REC_proposal, &item, DS_ACTION_refuse_proposal);
     assert_int_equal(test_verdict(&s, &decision), 0);
+}
+
+static void authority__not_even_an_admin_accepts_another_key_for_a_device(void **state)
+{
+    (void)state;
+    struct ds_role_grant grant = {.presence = {0}};
+    struct ds_device change = {.kind = 0};
+    struct ds_device device;
+    struct ds_id op;
+    struct ds_id id = ds_grant_id(&s.station, &s.boss, DS_ROLE_admin, &s.station);
+    DS_SET(&grant, role_grant, worker, s.boss);
+    DS_SET(&grant, role_grant, role, DS_ROLE_admin);
+    DS_SET(&grant, role_grant, subtree, s.station);
+    test_write(&s, &s.import, DS_REC_role_grant, &id, &grant);
+    DS_SET(&change, device, sign_key, other.sign_public);
+    (void)commit_one(&reader, DS_REC_device, &reader.id, &change, &op);
+    struct ds_id item =
+        ds_item_id(&s.station, DS_REC_proposal, &reader.id, DS_TAG_device_sign_key, &op);
+    if (test_exists(&s, DS_REC_proposal, &item)) {
+        (void)decide(&s.supervisor, DS_REC_proposal, &item, DS_ACTION_accept_proposal);
+    }
+    test_load(&s, DS_REC_device, &reader.id, &device);
+    assert_true(ds_hash_equal(&device.sign_key, &reader.sign_public));
 }
 
 static void authority__nobody_changes_the_key_that_a_device_signed_with(void **state)
@@ -582,6 +668,10 @@ int main(void)
         CASE(a_removed_meter_gets_no_slots_when_a_period_opens),
         CASE(who_wrote_what_is_rejected_hears_of_it),
         CASE(the_largest_index_unit_and_multiplier_do_not_overflow),
+        CASE(a_sequence_that_was_left_out_is_missed_whatever_the_chain_says),
+        CASE(a_batch_that_hangs_on_another_chain_is_not_folded),
+        CASE(authority__not_even_an_admin_accepts_another_key_for_a_device),
+        CASE(a_connector_takes_its_cursor_neither_back_nor_into_the_future),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

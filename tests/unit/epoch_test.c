@@ -175,6 +175,50 @@ static void activate__a_station_of_a_newer_engine_is_not_opened(void **state)
     free(s);
 }
 
+static enum ds_err fold_epoch(struct test_station *s, uint64_t epoch, uint64_t kept_size)
+{
+    struct ds_entry entry = {.kind = DS_ENTRY_EPOCH,
+                             .instant_ms = TEST_NOW,
+                             .epoch = epoch,
+                             .kept_size = kept_size,
+                             .admin = s->supervisor.device};
+    struct ds_shard_meta meta = s->shard.meta;
+    static const uint8_t signature[DS_SIGNATURE_SIZE];
+    uint8_t bytes[512];
+    struct ds_builder builder;
+    struct ds_folded folded = {.error = DS_OK};
+    struct ds_txn *txn = NULL;
+    entry.admin_signature = signature;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_entry_put(&builder, &entry);
+    assert_false(builder.failed);
+    uint8_t *scratch = malloc(DS_ENGINE_SCRATCH_SIZE);
+    assert_non_null(scratch);
+    assert_int_equal(ds_store_begin(s->store, true, &txn), DS_OK);
+    assert_int_equal(ds_engine_fold(ds_desk_begin(scratch, txn), &meta,
+                                    (struct ds_slice){bytes, builder.used}, &folded, NULL),
+                     DS_OK);
+    ds_txn_abort(txn);
+    free(scratch);
+    return folded.error;
+}
+
+/* Whoever signed it (ds_shard_verify() looks), it keeps exactly what is there, and is the next. */
+static void epoch__keeps_what_is_there_and_is_the_next(void **state)
+{
+    (void)state;
+    struct test_station *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    test_station_open(s);
+    uint64_t size = s->shard.meta.size;
+    assert_int_equal(fold_epoch(s, 2, size), DS_OK);
+    assert_int_equal(fold_epoch(s, 2, size + 1), DS_ERR_EPOCH);
+    assert_int_equal(fold_epoch(s, 2, size - 1), DS_ERR_EPOCH);
+    assert_int_equal(fold_epoch(s, 1, size), DS_ERR_EPOCH);
+    test_station_close(s);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +227,7 @@ int main(void)
         cmocka_unit_test(epoch__the_least_that_any_restore_kept_counts),
         cmocka_unit_test(epoch__one_may_follow_upon_epochs_that_are_gone),
         cmocka_unit_test(epoch__an_edit_from_two_epochs_ago_overrules_nobody),
+        cmocka_unit_test(epoch__keeps_what_is_there_and_is_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,47 @@ static void a_reading__is_for_the_open_period_of_its_book(void **state)
     assert_int_equal(seen.place.consumption_l, 20000);
 }
 
+/* How far the wall clock had moved against the running time, of each op of the last batch. */
+static size_t shifts_of_last_batch(struct pair *pair, int64_t *shifts, size_t max)
+{
+    struct ds_txn *txn;
+    struct ds_slice bytes;
+    struct ds_entry entry;
+    struct ds_batch batch;
+    struct ds_cursor cursor;
+    struct ds_key key = ds_key_journal(pair->s.shard.meta.size);
+    assert_int_equal(ds_store_begin(pair->s.store, false, &txn), DS_OK);
+    assert_int_equal(ds_txn_get(txn, DS_TABLE_JOURNAL, ds_key_slice(&key), &bytes), DS_OK);
+    assert_int_equal(ds_entry_parse(bytes, &entry, NULL), DS_OK);
+    assert_int_equal(ds_batch_parse(entry.batch, &batch, NULL), DS_OK);
+    assert_true(batch.count <= max);
+    ds_cursor_init(&cursor, batch.ops);
+    for (size_t i = 0; i < batch.count; i++) {
+        struct ds_op op;
+        assert_int_equal(ds_op_take(&cursor, &op, NULL), DS_OK);
+        shifts[i] = op.shift_ms;
+    }
+    ds_txn_abort(txn);
+    return (size_t)batch.count;
+}
+
+static void a_clock_that_is_set__is_evidence_in_the_op_whichever_way(void **state)
+{
+    struct pair *pair = *state;
+    int64_t shifts[4] = {0};
+    (void)pocket_read(&pair->p, 0, 50);
+    for (size_t i = 0; i < 2; i++) {
+        pair->p.mono_ms += 60000;
+        pair->p.now_ms += i == 0 ? 60000 - 7200000 : 60000 + 3 * 7200000;
+        (void)pocket_read(&pair->p, 1 + i, 60);
+    }
+    (void)pocket_sync(&pair->p);
+    assert_int_equal(shifts_of_last_batch(pair, shifts, DS_COUNT(shifts)), 3);
+    assert_int_equal(shifts[0], 0);
+    assert_int_equal(shifts[1], -7200000);
+    assert_int_equal(shifts[2], 2 * 7200000);
+}
+
 static void an_op_id__is_the_one_that_the_server_knows(void **state)
 {
     struct pair *pair = *state;
@@ -507,6 +548,7 @@ int main(void)
         CASE(an_edit__of_anothers_field_is_a_proposal_and_its_writer_is_told),
         CASE(an_edit__says_what_is_wrong),
         CASE(a_task__is_moved_by_legal_steps),
+        CASE(a_clock_that_is_set__is_evidence_in_the_op_whichever_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

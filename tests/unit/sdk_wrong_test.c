@@ -403,6 +403,7 @@ struct forgery {
     uint64_t size;
     bool other_root;
     bool other_key;
+    bool other_device;
 };
 
 /* Answer the handheld's request by hand, with the server's real keys. */
@@ -430,6 +431,7 @@ static int answer_forged(struct pair *pair, const struct forgery *forgery)
     assert_int_equal(ds_link_keys_server(&pair->s.secret.box, &box_public, &keys), DS_OK);
 
     struct ds_receipt receipt = {.device = device};
+    receipt.device.byte[3] ^= forgery->other_device;
     receipt.head = (struct ds_head){
         .station = pair->s.station, .epoch = forgery->epoch, .size = forgery->size};
     memcpy(receipt.head.root.byte, status.head_root, sizeof(receipt.head.root.byte));
@@ -459,15 +461,17 @@ static void history_rewritten_rolled_back_or_split__is_refused_and_reported(void
 {
     struct pair *pair = *state;
     struct ds_handheld_status before = pocket_status(&pair->p);
-    struct forgery split = {before.epoch, before.head_size, true, false};
-    struct forgery rolled_back = {before.epoch, before.head_size - 1, false, false};
-    struct forgery new_epoch = {before.epoch + 1, before.head_size + 1, false, false};
-    struct forgery stranger = {before.epoch, before.head_size + 1, false, true};
+    struct forgery split = {before.epoch, before.head_size, true, false, false};
+    struct forgery rolled_back = {before.epoch, before.head_size - 1, false, false, false};
+    struct forgery new_epoch = {before.epoch + 1, before.head_size + 1, false, false, false};
+    struct forgery stranger = {before.epoch, before.head_size + 1, false, true, false};
+    struct forgery neighbour = {before.epoch, before.head_size + 1, false, false, true};
     assert_int_equal(answer_forged(pair, &split), DS_E_INTEGRITY);
     assert_non_null(strstr(pocket_status(&pair->p).problem, "rewritten or split"));
     assert_int_equal(answer_forged(pair, &rolled_back), DS_E_EPOCH);
     assert_int_equal(answer_forged(pair, &new_epoch), DS_E_INTEGRITY);
     assert_int_equal(answer_forged(pair, &stranger), DS_E_SIGNATURE);
+    assert_int_equal(answer_forged(pair, &neighbour), DS_E_SIGNATURE);
     struct ds_handheld_status after = pocket_status(&pair->p);
     assert_int_equal(after.head_size, before.head_size);
     assert_int_equal(after.epoch, before.epoch);
@@ -586,6 +590,63 @@ static void a_replica_goes_wrong__a_row_that_vanished_is_found_and_fetched(void 
     settled(pair);
 }
 
+/* bit_rot: reported, never shown, and in nobody's way. */
+static void a_replica_goes_wrong__a_row_that_rots_is_reported_and_fetched(void **state)
+{
+    struct pair *pair = *state;
+    struct ds_handheld_sync_result result;
+    uint64_t values;
+    uint64_t bad;
+    struct ds_premises premises = {.number = {NULL, 0}};
+    struct ds_key key = ds_key_row(DS_REC_premises, &pair->s.premises[0]);
+    /* A scrub finds it. */
+    assert_true(ds_store_memory_rot(pair->p.store, DS_KEPT_ROW, ds_key_slice(&key), 333));
+    assert_int_equal(ds_handheld_scrub(pair->p.h, &values, &bad, NULL), DS_E_INTEGRITY);
+    assert_int_equal(bad, 1);
+    (void)pocket_sync(&pair->p);
+    assert_int_equal(ds_handheld_scrub(pair->p.h, &values, &bad, NULL), 0);
+    assert_int_equal(rows_of(&pair->p, DS_REC_premises), TEST_METERS);
+    settled(pair);
+    /* An answer finds it, which tells of the row; what is to be sent is not kept up. */
+    assert_true(ds_store_memory_rot(pair->p.store, DS_KEPT_ROW, ds_key_slice(&key), 222));
+    (void)pocket_read(&pair->p, 1, 60);
+    DS_SET(&premises, premises, district, ds_slice_of_text("new"));
+    test_write(&pair->s, &pair->s.import, DS_REC_premises, &pair->s.premises[0], &premises);
+    assert_int_equal(try_sync(&pair->p, &result), DS_E_INTEGRITY);
+    assert_non_null(strstr(pocket_status(&pair->p).problem, "damaged"));
+    (void)pocket_sync(&pair->p);
+    settled(pair);
+}
+
+/* Each value is sound by itself, and one is of yesterday. */
+static void a_replica_goes_wrong__a_row_that_went_back_in_time_is_found_and_fetched(void **state)
+{
+    struct pair *pair = *state;
+    struct ds_txn *txn;
+    struct ds_slice value;
+    uint8_t earlier[4096];
+    uint64_t values;
+    uint64_t bad;
+    struct ds_premises premises = {.number = {NULL, 0}};
+    struct ds_key key = ds_key_row(DS_REC_premises, &pair->s.premises[0]);
+    assert_int_equal(ds_store_begin(pair->p.store, false, &txn), DS_OK);
+    assert_int_equal(ds_txn_get(txn, DS_KEPT_ROW, ds_key_slice(&key), &value), DS_OK);
+    assert_true(value.size <= sizeof(earlier));
+    memcpy(earlier, value.data, value.size);
+    value.data = earlier;
+    ds_txn_abort(txn);
+    DS_SET(&premises, premises, district, ds_slice_of_text("new"));
+    test_write(&pair->s, &pair->s.import, DS_REC_premises, &pair->s.premises[0], &premises);
+    (void)pocket_sync(&pair->p);
+    assert_int_equal(ds_store_begin(pair->p.store, true, &txn), DS_OK);
+    assert_int_equal(ds_txn_put(txn, DS_KEPT_ROW, ds_key_slice(&key), value), DS_OK);
+    assert_int_equal(ds_txn_commit(txn), DS_OK);
+    assert_int_equal(ds_handheld_scrub(pair->p.h, &values, &bad, NULL), DS_E_INTEGRITY);
+    (void)pocket_sync(&pair->p);
+    assert_int_equal(ds_handheld_scrub(pair->p.h, &values, &bad, NULL), 0);
+    settled(pair);
+}
+
 /* ---- Power, disks, and revocation. ---- */
 
 static void power_lost_at_the_commit__what_returned_is_there_and_nothing_else(void **state)
@@ -681,6 +742,8 @@ int main(void)
         CASE(power_lost_after_the_commit__is_there_though_nobody_was_told),
         CASE(power_lost_while_an_answer_is_taken__is_repeated_whole),
         CASE(lost_handheld__what_comes_after_its_revocation_is_quarantined_and_told),
+        CASE(a_replica_goes_wrong__a_row_that_rots_is_reported_and_fetched),
+        CASE(a_replica_goes_wrong__a_row_that_went_back_in_time_is_found_and_fetched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

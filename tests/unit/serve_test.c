@@ -284,6 +284,27 @@ static void handheld_restored_from_a_backup_nothing_new_written__gets_its_suffix
     assert_true(ds_slice_equal(response.own_batches[0], batch));
 }
 
+static void a_device_that_names_anothers_life_hears_nothing_of_it(void **state)
+{
+    (void)state;
+    struct test_device victim;
+    struct ds_receipt receipt;
+    test_device_enrol(&s, &s.other_reader, 2, &victim);
+    (void)test_reading(&s, &victim, 4, 120, TEST_PERIOD);
+    struct ds_request request = ask();
+    request.lanes[0] =
+        (struct ds_lane_state){.incarnation = victim.incarnation,
+                               .lane = DS_LANE_WORK,
+                               .chain = ds_chain_start(&victim.incarnation, DS_LANE_WORK)};
+    exchange(&request);
+    assert_int_equal(response.own_batch_count, 0);
+    assert_int_equal(response.command_count, 0);
+    assert_int_equal(ds_receipt_parse(response.signed_bytes, &receipt), DS_OK);
+    for (size_t i = 0; i < receipt.lane_count; i++) {
+        assert_false(ds_incarnation_equal(&receipt.lanes[i].incarnation, &victim.incarnation));
+    }
+}
+
 static void a_relay_carries_what_it_cannot_read(void **state)
 {
     (void)state;
@@ -420,6 +441,7 @@ int main(void)
         CASE(b12_an_unknown_device_hears_nothing),
         CASE(the_receipt_names_what_was_taken_under_the_servers_signature),
         CASE(handheld_restored_from_a_backup_nothing_new_written__gets_its_suffix_back),
+        CASE(a_device_that_names_anothers_life_hears_nothing_of_it),
         CASE(a_relay_carries_what_it_cannot_read),
         CASE(a_row_leaves_when_its_book_is_anothers),
         CASE(server_restored_undeclared__503_until_the_epoch_is_opened),

@@ -73,6 +73,72 @@ static void a_group_that_could_not_be_committed_acknowledges_nothing(void **stat
     }
 }
 
+static void a_batch_of_a_wrong_signature_is_not_folded_though_somebody_commits_it(void **state)
+{
+    (void)state;
+    struct ds_builder builder = room();
+    struct ds_reading reading;
+    struct ds_submission submission = {.checked = true, .signature_ok = false};
+    struct ds_submission *one = &submission;
+    uint64_t size = s.shard.meta.size;
+    make_reading(0, 120, &reading);
+    submission.batch = test_batch(&s, &reader, DS_REC_reading, NULL, 0, &reading, &builder);
+    assert_int_equal(ds_shard_commit(&s.shard, &one, 1), DS_OK);
+    assert_int_equal(submission.folded.error, DS_ERR_SIGNATURE);
+    assert_int_equal(s.shard.meta.size, size);
+}
+
+/* What does not fold is tried alone; a disk that fails is not tried again. */
+static void an_io_error_inside_a_group_ends_all_of_it(void **state)
+{
+    (void)state;
+    struct ds_builder builder = room();
+    struct ds_reading reading;
+    struct ds_submission submissions[2] = {{.checked = true, .signature_ok = true},
+                                           {.checked = true, .signature_ok = true}};
+    struct ds_submission *group[2] = {&submissions[0], &submissions[1]};
+    uint64_t size = s.shard.meta.size;
+    make_reading(0, 120, &reading);
+    submissions[0].batch = test_batch(&s, &reader, DS_REC_reading, NULL, 0, &reading, &builder);
+    make_reading(1, 130, &reading);
+    submissions[1].batch = test_batch(&s, &other, DS_REC_reading, NULL, 0, &reading, &builder);
+    (void)ds_store_memory_fail_write(s.store, 2, DS_ERR_IO);
+    assert_int_equal(ds_shard_commit(&s.shard, group, 2), DS_ERR_IO);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(submissions[i].folded.error, DS_ERR_IO);
+        assert_int_equal(submissions[i].folded.position, 0);
+    }
+    assert_int_equal(s.shard.meta.size, size);
+}
+
+static void a_tree_that_is_not_of_this_journal_keeps_the_shard_closed(void **state)
+{
+    (void)state;
+    struct ds_shard shard;
+    struct ds_store *copy = NULL;
+    struct ds_txn *txn = NULL;
+    struct ds_slice tree;
+    struct ds_key key = ds_key_meta("tree");
+    uint8_t earlier[8 + 64 * 32];
+    struct ds_clock clock = s.shard.clock;
+    struct ds_random random = s.shard.random;
+    struct ds_detail detail = {{0}};
+    assert_int_equal(ds_store_begin(s.store, false, &txn), DS_OK);
+    assert_int_equal(ds_txn_get(txn, DS_TABLE_META, ds_key_slice(&key), &tree), DS_OK);
+    assert_true(tree.size <= sizeof(earlier));
+    memcpy(earlier, tree.data, tree.size);
+    tree.data = earlier;
+    ds_txn_abort(txn);
+    (void)test_reading(&s, &reader, 0, 120, TEST_PERIOD);
+    assert_int_equal(ds_store_memory_clone(s.store, &copy), DS_OK);
+    assert_int_equal(ds_store_begin(copy, true, &txn), DS_OK);
+    assert_int_equal(ds_txn_put(txn, DS_TABLE_META, ds_key_slice(&key), tree), DS_OK);
+    assert_int_equal(ds_txn_commit(txn), DS_OK);
+    assert_int_equal(ds_shard_open(&shard, copy, s.keys, &s.secret, &clock, &random, &detail),
+                     DS_ERR_INTEGRITY);
+    ds_store_close(copy);
+}
+
 /* ---- Keys. ---- */
 static void an_erasure_that_the_key_store_lost_is_applied_again_when_the_shard_opens(void **state)
 {
@@ -246,6 +312,9 @@ int main(void)
         CASE(a_revoked_key_does_not_come_back_by_a_new_code),
         CASE(a_code_serves_until_its_last_millisecond_and_not_after_it),
         CASE(a_group_that_could_not_be_committed_acknowledges_nothing),
+        CASE(a_batch_of_a_wrong_signature_is_not_folded_though_somebody_commits_it),
+        CASE(an_io_error_inside_a_group_ends_all_of_it),
+        CASE(a_tree_that_is_not_of_this_journal_keeps_the_shard_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

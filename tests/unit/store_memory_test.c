@@ -121,6 +121,39 @@ static void fail_commit__after__has_happened_although_it_failed(void **state)
     assert_int_equal(ds_txn_commit(txn), DS_OK);
 }
 
+static void fail_write__leaves_a_transaction_that_can_only_be_aborted(void **state)
+{
+    struct fixture *fixture = *state;
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        struct ds_txn *txn = fixture_begin(fixture, true);
+        assert_false(ds_store_memory_fail_write(fixture->store, nth, DS_ERR_IO));
+        enum ds_err first = ds_txn_put(txn, 1, LIT("b"), LIT("2"));
+        assert_int_equal(first, nth == 1 ? DS_ERR_IO : DS_OK);
+        assert_int_equal(ds_txn_del(txn, 1, LIT("a")), DS_ERR_IO);
+        assert_int_equal(ds_txn_commit(txn), DS_ERR_IO);
+        txn = fixture_begin(fixture, false);
+        must_hold(txn, 1, LIT("a"), LIT("1"));
+        must_lack(txn, 1, LIT("b"));
+        ds_txn_abort(txn);
+    }
+    assert_false(ds_store_memory_fail_write(fixture->store, 5, DS_ERR_FULL));
+    assert_true(ds_store_memory_fail_write(fixture->store, 0, DS_OK));
+}
+
+static void rot__shows_as_a_damaged_value_whose_key_can_be_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ds_slice found;
+    struct ds_slice value;
+    assert_true(ds_store_memory_rot(fixture->store, 1, LIT("a"), 70));
+    assert_false(ds_store_memory_rot(fixture->store, 1, LIT("z"), 70));
+    struct ds_txn *txn = fixture_begin(fixture, false);
+    assert_int_equal(ds_txn_get(txn, 1, LIT("a"), &value), DS_ERR_INTEGRITY);
+    assert_int_equal(ds_txn_at_or_after(txn, 1, LIT("a"), &found, &value), DS_ERR_INTEGRITY);
+    assert_true(ds_slice_equal(found, LIT("a")));
+    ds_txn_abort(txn);
+}
+
 static void fail_commit__zero_switches_it_off(void **state)
 {
     struct fixture *fixture = *state;
@@ -142,6 +175,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(fail_commit__after__has_happened_although_it_failed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(fail_commit__zero_switches_it_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(fail_write__leaves_a_transaction_that_can_only_be_aborted,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(rot__shows_as_a_damaged_value_whose_key_can_be_told, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
