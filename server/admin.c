@@ -376,6 +376,7 @@ static const struct {
     {"user_remove", do_user_remove},
     {"user_list", do_user_list},
     {"role_end", ds_admin_role_end},
+    {"device_state", ds_admin_device_state},
     {"backup", do_backup},
     {"epoch", ds_admin_epoch},
     {"erase", ds_admin_erase},

@@ -38,6 +38,7 @@
  * user_remove name
  * user_list   -> users: [{name, worker, active, roles}]
  * role_end    user or worker, roles: [NAME] -> worker id. Ends roles held for the whole station.
+ * device_state device: id, state: NAME. Suspends, locks, revokes, wipes, or lets in again.
  * backup      to: absolute path -> epoch, size, root, digest of the verified copy
  * epoch       user: NAME of an administrator, known? (the greatest epoch that anybody heard of)
  *             -> epoch, kept_size. Declares a restore.

@@ -24,6 +24,9 @@ void ds_admin_put(struct ds_admin_call *call, const char *name, json_t *value);
 void ds_admin_put_number(struct ds_admin_call *call, const char *name, int64_t value);
 void ds_admin_put_bytes(struct ds_admin_call *call, const char *name, struct ds_slice bytes);
 
+/* admin_devices.c */
+enum ds_err ds_admin_device_state(struct ds_admin_call *call);
+
 /* admin_acts.c */
 enum ds_err ds_admin_epoch(struct ds_admin_call *call);
 enum ds_err ds_admin_erase(struct ds_admin_call *call);

@@ -36,6 +36,8 @@
     NUMBER(server, tick_s, 60, 1, 3600, "Seconds between the journal's own tick entries.")         \
     NUMBER(server, quota_mib, 0, 0, 1073741824,                                                    \
            "Largest size of the store in MiB; 0: the disk decides.")                               \
+    NUMBER(device, lease_hours, 72, 24, 72,                                                        \
+           "Running time after which a handheld without contact closes what it pulled.")           \
     NUMBER(session, idle_min, 30, 1, 1440, "Minutes after which an unused session ends.")          \
     NUMBER(session, hours_max, 12, 1, 168, "Hours after which any session ends.")                  \
     NUMBER(session, tries_max, 5, 1, 100,                                                          \

@@ -84,10 +84,11 @@ static struct entry *entry_of(struct ds_healths *healths, const struct ds_id *de
     return found;
 }
 
-/* {1: contact, 2: unsent, 3: oldest, 4: skew, 5: battery, 6: free, 7: version, 8: doubt} */
+/* {1: contact, 2: unsent, 3: oldest, 4: skew, 5: battery, 6: free, 7: version, 8: doubt,
+ * 9: obeyed} */
 static void encode(const struct ds_device_health *health, struct ds_builder *out)
 {
-    ds_mp_put_map(out, 8);
+    ds_mp_put_map(out, 9);
     ds_mp_put_uint(out, 1);
     ds_mp_put_int(out, health->contact_ms);
     ds_mp_put_uint(out, 2);
@@ -109,6 +110,8 @@ static void encode(const struct ds_device_health *health, struct ds_builder *out
     ds_mp_put_bool(out, health->doubt_open);
     ds_mp_put_uint(out, health->doubt_size);
     ds_mp_put_uint(out, health->shown_size);
+    ds_mp_put_uint(out, 9);
+    ds_mp_put_uint(out, health->obeyed);
 }
 
 static void decode_doubt(struct ds_cursor *cursor, struct ds_device_health *health)
@@ -170,6 +173,9 @@ static bool decode(struct ds_slice value, struct ds_device_health *health)
             break;
         case 8:
             decode_doubt(&cursor, health);
+            break;
+        case 9:
+            health->obeyed = ds_mp_take_uint(&cursor);
             break;
         default:
             (void)ds_mp_take_value(&cursor);
@@ -245,7 +251,7 @@ void ds_healths_close(struct ds_healths *healths)
 }
 
 void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int64_t now_ms,
-                     const struct ds_health *told, uint64_t taken)
+                     const struct ds_health *told, uint64_t taken, uint64_t obeyed)
 {
     if (ds_id_is_none(device)) {
         return;
@@ -268,6 +274,7 @@ void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int
         health->doubt_open = told->doubt.open;
         health->doubt_size = told->doubt.size;
         health->shown_size = told->doubt.shown_size;
+        health->obeyed = obeyed != 0 ? obeyed : health->obeyed;
         copy_version(health, told->version);
         entry->changed = true;
     }

@@ -22,6 +22,7 @@ struct ds_device_health {
     bool doubt_open;     /* It has had no sound answer since. */
     uint64_t doubt_size; /* The head that it knew ... */
     uint64_t shown_size; /* ... and what it was shown. */
+    uint64_t obeyed;     /* Number of the last order that it told to have obeyed; 0: none. */
     char version[DS_HEALTH_VERSION_MAX + 1];
 };
 
@@ -33,7 +34,7 @@ void ds_healths_close(struct ds_healths *healths);
 /* Note an exchange: what the device told when it asked, less the taken ops that this very exchange
  * acknowledged. Beyond DS_HEALTH_DEVICES_MAX devices nothing is noted. */
 void ds_healths_note(struct ds_healths *healths, const struct ds_id *device, int64_t now_ms,
-                     const struct ds_health *told, uint64_t taken);
+                     const struct ds_health *told, uint64_t taken, uint64_t obeyed);
 /* DS_ERR_NOT_FOUND if the device never came. */
 DS_NODISCARD enum ds_err ds_healths_get(struct ds_healths *healths, const struct ds_id *device,
                                         struct ds_device_health *health);

@@ -282,3 +282,18 @@ enum ds_err ds_people_user_add(struct ds_office *office, const struct ds_people_
     }
     return announce(office, user->name, worker, detail);
 }
+
+enum ds_err ds_people_device_state(struct ds_office *office, const struct ds_id *device,
+                                   int64_t state, struct ds_detail *detail)
+{
+    struct ds_device row = {.presence = {0}};
+    uint8_t bytes[FIELDS_SIZE];
+    struct ds_builder out;
+    struct ds_draft draft = {.type = DS_REC_device, .id = *device};
+
+    DS_SET(&row, device, state, state);
+    ds_builder_init(&out, bytes, sizeof(bytes));
+    DS_TRY(ds_record_encode_op(ds_record_type_by_number(DS_REC_device), &row, &out));
+    DS_TRY(ds_builder_end(&out, &draft.fields));
+    return write_one(office, &draft, detail);
+}

@@ -36,6 +36,10 @@ DS_NODISCARD enum ds_err ds_people_user_add(struct ds_office *office,
  * DS_ERR_NOT_FOUND: he does not hold one of them, and none is ended. */
 DS_NODISCARD enum ds_err ds_people_role_end(struct ds_office *office, const struct ds_id *worker,
                                             uint16_t roles, struct ds_detail *detail);
+/* Suspend, lock, revoke or wipe a device, or let it in again, on the command line's word. */
+DS_NODISCARD enum ds_err ds_people_device_state(struct ds_office *office,
+                                                const struct ds_id *device, int64_t state,
+                                                struct ds_detail *detail);
 
 /* A worker's id by number or id; DS_ERR_NOT_FOUND if he does not work here. */
 DS_NODISCARD enum ds_err ds_people_worker(struct ds_office *office, const char *text,

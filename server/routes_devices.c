@@ -53,10 +53,28 @@ static void put_doubt(struct ds_view *view, const struct ds_device_health *healt
     ds_put_decimal(out, (int64_t)health->shown_size);
 }
 
+/* An order's number is the position at which its state was given. */
+static enum ds_err put_obeyed(struct ds_view *view, const struct ds_id *id,
+                              const struct ds_device *device, uint64_t obeyed)
+{
+    struct ds_key key = ds_key_row(DS_REC_device, id);
+    struct ds_slice value;
+    struct ds_slice fields;
+    uint64_t changed = 0;
+
+    if (device->state != DS_DEVICE_locked && device->state != DS_DEVICE_wiped) {
+        return DS_OK;
+    }
+    DS_TRY(ds_txn_get(view->txn, DS_TABLE_ROW, ds_key_slice(&key), &value));
+    DS_TRY(ds_row_fields(value, &fields, &changed));
+    ds_put_text(view->out, changed == obeyed ? ",\"obeyed\":true" : ",\"obeyed\":false");
+    return DS_OK;
+}
+
 enum ds_err ds_view_put_device(struct ds_view *view, const struct ds_id *id)
 {
     struct ds_device device;
-    struct ds_device_health health;
+    struct ds_device_health health = {.obeyed = 0};
     char number[64];
     bool first = true;
     size_t mark = ds_arena_mark(view->arena);
@@ -75,6 +93,7 @@ enum ds_err ds_view_put_device(struct ds_view *view, const struct ds_id *id)
             put_doubt(view, &health);
         }
     }
+    DS_TRY(put_obeyed(view, id, &device, health.obeyed));
     ds_put_text(view->out, "}");
     ds_arena_rewind(view->arena, mark);
     return DS_OK;

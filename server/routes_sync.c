@@ -131,7 +131,7 @@ static enum ds_err exchange(struct ds_call *call, struct ds_envelope_codec *code
     DS_TRY(ds_writer_commit(office->writer, serve->to_commit, serve->to_commit_count));
     DS_TRY(ds_serve_answer(serve, codec, call->out, &call->detail));
     ds_healths_note(office->healths, &serve->device, ds_call_now_ms(call), &serve->request.health,
-                    taken_ops(serve));
+                    taken_ops(serve), serve->request.obeyed);
     count_exchange(call, serve);
     log_exchange(call, serve);
     return DS_OK;

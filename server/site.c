@@ -329,6 +329,7 @@ static enum ds_err open_shard(struct ds_site *site, const struct ds_server_keys 
 {
     DS_TRY(ds_shard_open(&site->shard, site->store, site->key_store, keys, &site->clock,
                          &site->random, detail));
+    site->shard.lease_ms = (uint64_t)site->config.device_lease_hours * 3600000;
     enum ds_err err = read_station(site, options != NULL ? options->clock_ms : 0, detail);
 
     if (err != DS_OK) {

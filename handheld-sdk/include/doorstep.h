@@ -110,7 +110,8 @@ enum ds_handheld_ask {
     DS_HANDHELD_ASK_NOTHING, DS_HANDHELD_ASK_REASON, DS_HANDHELD_ASK_PHOTO, DS_HANDHELD_ASK_BLIND
 };
 enum ds_handheld_command { /* Bits of what the server said last. */
-    DS_HANDHELD_SUSPENDED = 1, DS_HANDHELD_REVOKED = 2, DS_HANDHELD_WIPED = 4
+    DS_HANDHELD_SUSPENDED = 1, DS_HANDHELD_REVOKED = 2, DS_HANDHELD_WIPED = 4,
+    DS_HANDHELD_LOCKED = 8
 };
 enum ds_handheld_op_state { /* Durable here; cut into a batch; under the server's receipt. */
     DS_HANDHELD_PENDING = 1, DS_HANDHELD_SEALED, DS_HANDHELD_ACKNOWLEDGED
@@ -234,7 +235,7 @@ struct ds_handheld_sync_result {
     uint64_t retry_ms;         /* Wait so long before the next sync. */
 };
 /* Exchange until nothing is left to send or to take. On an error what was done stays done and
- * result (optional) tells it. After a wipe command the handle is locked and wiped. */
+ * result (optional) tells it. After an ordered wipe the handle is locked and wiped. */
 DS_API DS_USE int ds_handheld_sync(struct ds_handheld *handle,
                                    struct ds_handheld_sync_result *result,
                                    struct ds_handheld_detail *detail);
@@ -518,21 +519,20 @@ DS_API DS_USE int ds_handheld_photo(struct ds_handheld *handle, const uint8_t ha
 /* ---- What became of my work ----------------------------------------------------------------- */
 
 struct ds_handheld_status {
-    bool enrolled, locked;
-    unsigned commands; /* Bits of enum ds_handheld_command. */
+    bool enrolled, locked, lapsed, contact_wanted; /* No lease; by the clock it should be over. */
+    uint64_t lease_left_ms;                        /* Running time; 0: none. */
+    unsigned commands;                             /* Bits of enum ds_handheld_command. */
     struct ds_handheld_id device, station, worker;
     uint8_t incarnation[8];
-    unsigned lives;                  /* Incarnations of this store. */
-    uint64_t recorded;               /* Ops recorded in this life. */
-    uint64_t received;               /* Of these under the server's receipt. */
-    uint64_t unsent;                 /* Ops not under a receipt, of every life. */
-    int64_t oldest_unsent_ms;        /* 0: none. */
-    uint64_t receipt_position;       /* Where the last acknowledged batch was folded. */
-    int64_t receipt_ms;              /* The server's clock at the last receipt; 0: none. */
-    char receipt[96];                /* "312 of 312 received, position 8,812,345". */
-    int64_t contact_ms;              /* Own clock at the last good exchange; 0: never. */
-    uint64_t epoch;                  /* Witness: the last signed head kept. */
-    uint64_t head_size, proved_size; /* The latter was shown to extend all before it. */
+    unsigned lives;              /* Incarnations of this store. */
+    uint64_t recorded, received; /* Ops of this life; those under the server's receipt. */
+    uint64_t unsent;             /* Ops not under a receipt, of every life. */
+    int64_t oldest_unsent_ms;    /* 0: none. */
+    uint64_t receipt_position;   /* Where the last acknowledged batch was folded. */
+    int64_t receipt_ms;          /* The server's clock at the last receipt; 0: none. */
+    char receipt[96];            /* "312 of 312 received, position 8,812,345". */
+    int64_t contact_ms;          /* Own clock at the last good exchange; 0: never. */
+    uint64_t epoch, head_size, proved_size; /* Witness: last head; shown to extend all before. */
     uint8_t head_root[32], shown_root[32];
     int64_t proved_ms, doubt_ms; /* Own clock, at the last proof and the last doubt; 0: never. */
     uint64_t doubts, doubt_size, shown_size; /* Answers refused; head known then, head shown. */

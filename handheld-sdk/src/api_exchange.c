@@ -22,7 +22,7 @@ enum {
 
 static enum ds_err line_take(struct ds_handheld *h, bool sealed_only)
 {
-    DS_TRY(ds_hand_enter(h, !sealed_only));
+    DS_TRY(ds_hand_enter(h, sealed_only ? DS_OPEN_NONE : DS_OPEN_WORK));
     enum ds_err err = h->on_line ? DS_ERR_BUSY : DS_OK;
     if (err == DS_OK) {
         h->on_line = true;
@@ -50,7 +50,7 @@ int ds_handheld_enrol_begin(struct ds_handheld *h, const char *code, uint8_t *re
     if (code == NULL || request == NULL || request_size == NULL) {
         return DS_ERR_USAGE;
     }
-    enum ds_err err = ds_hand_enter(h, true);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_WORK);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -63,7 +63,7 @@ int ds_handheld_enrol_begin(struct ds_handheld *h, const char *code, uint8_t *re
 int ds_handheld_enrol_end(struct ds_handheld *h, const uint8_t *answer, size_t answer_size,
                           int http_status, struct ds_handheld_detail *detail)
 {
-    enum ds_err err = ds_hand_enter(h, true);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_WORK);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -111,7 +111,7 @@ static int begin(struct ds_handheld *h, bool on_line, uint8_t *request, size_t r
 {
     struct ds_builder out;
     *request_size = 0;
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -129,7 +129,7 @@ static int end(struct ds_handheld *h, bool on_line, struct ds_slice answer, int 
                struct ds_handheld_sync_result *result, struct ds_handheld_detail *detail)
 {
     struct ds_handheld_sync_result own = {0};
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -241,7 +241,7 @@ static enum ds_err want_proof(struct ds_handheld *h)
 
 int ds_handheld_prove(struct ds_handheld *h)
 {
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     return err != DS_OK ? (int)err : ds_hand_leave(h, want_proof(h));
 }
 
@@ -305,7 +305,7 @@ int ds_handheld_bundle_export(struct ds_handheld *h, write_piece *write, void *c
     if (write == NULL) {
         return DS_ERR_USAGE;
     }
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -350,7 +350,7 @@ int ds_handheld_bundle_import(struct ds_handheld *h, const uint8_t *bytes, size_
                               uint64_t *items, struct ds_handheld_detail *detail)
 {
     uint64_t count = 0;
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }

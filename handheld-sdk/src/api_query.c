@@ -9,7 +9,7 @@
 
 static enum ds_err begin(struct ds_handheld *h, struct ds_txn **txn)
 {
-    DS_TRY(ds_hand_enter(h, true));
+    DS_TRY(ds_hand_enter(h, DS_OPEN_PULLED));
     enum ds_err err = ds_store_begin(h->store, false, txn);
     return err == DS_OK ? DS_OK : (enum ds_err)ds_hand_leave(h, err);
 }
@@ -392,7 +392,7 @@ int ds_handheld_photo(struct ds_handheld *h, const uint8_t hash[32], uint8_t *by
 
 int ds_handheld_scopes(struct ds_handheld *h, ds_handheld_each_scope *each, void *context)
 {
-    enum ds_err err = ds_hand_enter(h, true);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_PULLED);
     if (err != DS_OK) {
         return (int)err;
     }

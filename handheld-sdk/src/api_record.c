@@ -10,7 +10,7 @@ static const struct ds_id no_id;
 /* Begin: lock, open vault, transaction. */
 static enum ds_err begin(struct ds_handheld *h, struct ds_txn **txn)
 {
-    DS_TRY(ds_hand_enter(h, true));
+    DS_TRY(ds_hand_enter(h, DS_OPEN_WORK));
     enum ds_err err = ds_hand_begin(h, txn);
     return err == DS_OK ? DS_OK : (enum ds_err)ds_hand_leave(h, err);
 }
@@ -245,7 +245,7 @@ int ds_handheld_check_reading(struct ds_handheld *h, const struct ds_handheld_re
                               struct ds_handheld_detail *detail)
 {
     struct ds_txn *txn;
-    enum ds_err err = ds_hand_enter(h, true);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_PULLED);
     if (err != DS_OK) {
         return (int)err;
     }

@@ -83,6 +83,9 @@ static enum ds_err fill_status(struct ds_handheld *h, struct ds_handheld_status 
     memset(status, 0, sizeof(*status));
     status->enrolled = h->identity.enrolled == DS_ENROLLED_YES;
     status->locked = !h->vault.open;
+    status->lapsed = ds_vault_lapsed(&h->vault);
+    status->lease_left_ms = ds_vault_lease_left_ms(&h->vault);
+    status->contact_wanted = ds_vault_wants_contact(&h->vault);
     status->commands = contact->commands;
     status->device = ds_id_to_public(&h->identity.device);
     status->station = ds_id_to_public(&h->identity.station);
@@ -106,7 +109,7 @@ static enum ds_err fill_status(struct ds_handheld *h, struct ds_handheld_status 
 
 int ds_handheld_status(struct ds_handheld *h, struct ds_handheld_status *status)
 {
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     return err != DS_OK ? (int)err : ds_hand_leave(h, fill_status(h, status));
 }
 
@@ -139,10 +142,10 @@ static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
 {
     struct ds_txn *txn;
     enum ds_err err = scrub_values(h, values, bad, detail);
-    if (err == DS_ERR_INTEGRITY && h->vault.open) {
+    if (err == DS_ERR_INTEGRITY && h->vault.pulled.open) {
         (void)mend(h); /* Where that fails, too, the next call tells. */
     }
-    if (err != DS_OK || !h->vault.open) {
+    if (err != DS_OK || !h->vault.pulled.open) {
         return err;
     }
     DS_TRY(ds_hand_begin(h, &txn));
@@ -156,7 +159,7 @@ static enum ds_err scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
 int ds_handheld_scrub(struct ds_handheld *h, uint64_t *values, uint64_t *bad,
                       struct ds_handheld_detail *detail)
 {
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -254,7 +257,7 @@ int ds_handheld_log(struct ds_handheld *h, bool unsent_only, ds_handheld_each_lo
                     void *context)
 {
     struct ds_txn *txn;
-    enum ds_err err = ds_hand_enter(h, true);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_WORK);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -359,7 +362,7 @@ static enum ds_err each_verdict(struct ds_handheld *h, struct ds_txn *txn,
 int ds_handheld_verdicts(struct ds_handheld *h, ds_handheld_each_verdict *each, void *context)
 {
     struct ds_txn *txn;
-    enum ds_err err = ds_hand_enter(h, true);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_PULLED);
     if (err != DS_OK) {
         return (int)err;
     }

@@ -119,6 +119,10 @@ static void add_lane(struct asking *a, const struct ds_incarnation *incarnation,
 static void add_claims(struct asking *a)
 {
     a->request.version = DS_EXCHANGE_VERSION;
+    a->request.lease_wanted = ds_vault_lease_left_ms(&a->h->vault) <= a->h->vault.lease.life_ms / 2;
+    if ((a->h->contact.commands & (DS_HANDHELD_LOCKED | DS_HANDHELD_WIPED)) != 0) {
+        a->request.obeyed = a->h->contact.obeyed;
+    }
     add_lane(a, &a->h->writer.incarnation, a->h->writer.seq, &a->h->writer.chain);
 }
 
@@ -185,7 +189,9 @@ static enum ds_err fill_open(struct asking *a)
     a->request.budget = talk->answer_budget;
     a->request.no_rows = talk->no_rows;
     add_cursors(a);
-    DS_TRY(add_keys(a));
+    if (h->vault.pulled.open) {
+        DS_TRY(add_keys(a));
+    }
     DS_TRY(add_old_lanes(a));
     if (bytes < talk->budget) {
         DS_TRY(add_sealed(a, DS_KEPT_RELAY, talk->budget - bytes, &talk->relay_until));
@@ -251,7 +257,8 @@ enum ds_err ds_ask(struct ds_handheld *h, struct ds_builder *out, struct ds_deta
         return DS_ERR_CONFLICT;
     }
     talk->locked = !h->vault.open || talk->sealed_only;
-    talk->no_rows = talk->locked || ds_hand_room(h, DS_HANDHELD_ROOM_PULL) != DS_OK;
+    talk->no_rows = talk->locked || ds_vault_lapsed(&h->vault) ||
+                    ds_hand_room(h, DS_HANDHELD_ROOM_PULL) != DS_OK;
     talk->counter = ++h->contact.counter;
     talk->sent_count = 0;
     talk->key_count = 0;

@@ -25,6 +25,7 @@ enum ds_err ds_hand_begin(struct ds_handheld *h, struct ds_txn **txn)
     h->before.contact = h->contact;
     h->before.witness = h->witness;
     h->before.identity = h->identity;
+    h->before.vault = h->vault;
     h->before.scope_count = h->scope_count;
     memcpy(h->before.scopes, h->scopes, h->scope_count * sizeof(h->scopes[0]));
     return DS_OK;
@@ -36,6 +37,7 @@ static void put_back(struct ds_handheld *h)
     h->contact = h->before.contact;
     h->witness = h->before.witness;
     h->identity = h->before.identity;
+    h->vault = h->before.vault;
     h->scope_count = h->before.scope_count;
     memcpy(h->scopes, h->before.scopes, h->scope_count * sizeof(h->scopes[0]));
     h->pulled++;
@@ -60,6 +62,31 @@ enum ds_err ds_hand_end(struct ds_handheld *h, struct ds_txn *txn, enum ds_err e
     return err;
 }
 
+enum ds_err ds_hand_clamp(struct ds_handheld *h, struct ds_txn *txn, uint64_t kept_size)
+{
+    uint64_t *unclamped = &h->contact.unclamped;
+    uint64_t pending = *unclamped == 0 ? UINT64_MAX : *unclamped - 1;
+    pending = kept_size < pending ? kept_size : pending;
+    if (pending == UINT64_MAX) {
+        return DS_OK;
+    }
+    *unclamped = ds_vault_lapsed(&h->vault) ? pending + 1 : 0;
+    return *unclamped != 0 ? DS_OK : ds_replica_clamp(h, txn, pending);
+}
+
+/* The server was restored while the lease had run out: make up for it before anybody looks. */
+static enum ds_err catch_up(struct ds_handheld *h)
+{
+    struct ds_txn *txn;
+    if (h->contact.unclamped == 0 || !h->vault.pulled.open) {
+        return DS_OK;
+    }
+    DS_TRY(ds_hand_begin(h, &txn));
+    enum ds_err err = ds_hand_clamp(h, txn, UINT64_MAX);
+    err = err != DS_OK ? err : ds_contact_store(&h->vault, txn, &h->arena, &h->contact);
+    return ds_hand_end(h, txn, err);
+}
+
 enum ds_err ds_hand_load(struct ds_handheld *h)
 {
     struct ds_txn *txn;
@@ -68,13 +95,14 @@ enum ds_err ds_hand_load(struct ds_handheld *h)
     err = err != DS_OK ? err : ds_writer_load(&h->vault, txn, &h->arena, &h->writer);
     err = err != DS_OK ? err : ds_contact_load(&h->vault, txn, &h->arena, &h->contact);
     err = err != DS_OK ? err : ds_witness_load(&h->vault, txn, &h->arena, &h->witness);
-    if (err == DS_OK && h->vault.open) {
+    if (err == DS_OK && h->vault.pulled.open) {
         err = ds_replica_load(h, txn);
     }
     ds_txn_abort(txn);
     if (err == DS_OK && h->identity.enrolled == DS_ENROLLED_YES) {
         err = ds_link_keys_device(&h->identity.box_secret, &h->identity.server_box, &h->link);
     }
+    err = err != DS_OK ? err : catch_up(h);
     h->pulled++;
     h->directory++;
     return err;
@@ -89,7 +117,43 @@ enum ds_err ds_hand_room(struct ds_handheld *h, uint64_t bytes)
     return enough ? DS_OK : DS_ERR_FULL;
 }
 
-enum ds_err ds_hand_enter(struct ds_handheld *h, bool need_open)
+/* Clear texts of earlier calls do not stay in memory. */
+static void forget_scratch(struct ds_handheld *h)
+{
+    enum { GUARD = 256 };
+    ds_arena_reset(&h->arena);
+    void *all = ds_arena_room(&h->arena, DS_SCRATCH_SIZE - GUARD);
+    DS_ASSERT(all != NULL);
+    ds_wipe(all, DS_SCRATCH_SIZE - GUARD);
+    ds_arena_reset(&h->arena);
+}
+
+static bool is_open(const struct ds_vault *vault, enum ds_open need)
+{
+    return need == DS_OPEN_NONE ||
+           (vault->open && !(need == DS_OPEN_PULLED && ds_vault_lapsed(vault)));
+}
+
+/* A lease that has run out closes what was pulled, whichever call comes next. */
+static void tend_lease(struct ds_handheld *h)
+{
+    bool was_open = h->vault.pulled.open;
+    ds_vault_tend_lease(&h->vault);
+    if (was_open && !h->vault.pulled.open) {
+        ds_hand_forget_pulled(h);
+    }
+}
+
+void ds_hand_forget_pulled(struct ds_handheld *h)
+{
+    ds_finder_close(h);
+    forget_scratch(h);
+    h->scope_count = 0;
+    h->pulled++;
+    h->directory++;
+}
+
+enum ds_err ds_hand_enter(struct ds_handheld *h, enum ds_open need)
 {
     if (h == NULL) {
         return DS_ERR_USAGE;
@@ -97,7 +161,10 @@ enum ds_err ds_hand_enter(struct ds_handheld *h, bool need_open)
     int failed = pthread_mutex_lock(&h->lock);
     DS_ASSERT(failed == 0);
     ds_arena_reset(&h->arena);
-    if (h->failed || (need_open && !h->vault.open)) {
+    if (!h->failed) {
+        tend_lease(h);
+    }
+    if (h->failed || !is_open(&h->vault, need)) {
         enum ds_err err = h->failed ? DS_ERR_IO : DS_ERR_LOCKED;
         (void)pthread_mutex_unlock(&h->lock);
         return err;
@@ -110,17 +177,6 @@ int ds_hand_leave(struct ds_handheld *h, enum ds_err err)
     int failed = pthread_mutex_unlock(&h->lock);
     DS_ASSERT(failed == 0);
     return (int)err;
-}
-
-/* Clear texts of earlier calls do not stay in memory. */
-static void forget_scratch(struct ds_handheld *h)
-{
-    enum { GUARD = 256 };
-    ds_arena_reset(&h->arena);
-    void *all = ds_arena_room(&h->arena, DS_SCRATCH_SIZE - GUARD);
-    DS_ASSERT(all != NULL);
-    ds_wipe(all, DS_SCRATCH_SIZE - GUARD);
-    ds_arena_reset(&h->arena);
 }
 
 /* ---- Opening. ---- */
@@ -294,7 +350,7 @@ int ds_handheld_unlock(struct ds_handheld *h, const char *pin, struct ds_handhel
     if (pin == NULL) {
         return DS_ERR_USAGE;
     }
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }
@@ -305,7 +361,7 @@ int ds_handheld_unlock(struct ds_handheld *h, const char *pin, struct ds_handhel
 
 void ds_handheld_lock(struct ds_handheld *h)
 {
-    if (ds_hand_enter(h, false) != DS_OK) {
+    if (ds_hand_enter(h, DS_OPEN_NONE) != DS_OK) {
         return;
     }
     ds_vault_lock(&h->vault);
@@ -321,7 +377,7 @@ int ds_handheld_change_pin(struct ds_handheld *h, const char *old_pin, const cha
     if (old_pin == NULL || new_pin == NULL) {
         return DS_ERR_USAGE;
     }
-    enum ds_err err = ds_hand_enter(h, false);
+    enum ds_err err = ds_hand_enter(h, DS_OPEN_NONE);
     if (err != DS_OK) {
         return (int)err;
     }

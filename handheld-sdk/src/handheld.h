@@ -93,6 +93,7 @@ struct ds_handheld {
         struct ds_contact contact;
         struct ds_witness witness;
         struct ds_identity identity;
+        struct ds_vault vault;
         struct ds_held_scope scopes[DS_SCOPES_MAX];
         size_t scope_count;
     } before;
@@ -116,10 +117,20 @@ DS_NODISCARD enum ds_err ds_hand_load(struct ds_handheld *h);
 /* DS_ERR_FULL if fewer than bytes are free. */
 DS_NODISCARD enum ds_err ds_hand_room(struct ds_handheld *h, uint64_t bytes);
 
-/* Enter and leave a public call: lock, fresh arena. enter fails with DS_ERR_LOCKED if need_open and
- * the vault is locked, with DS_ERR_IO after a failed commit; leave is then not called. */
-DS_NODISCARD enum ds_err ds_hand_enter(struct ds_handheld *h, bool need_open);
+/* What a call needs to be open: nothing, own work (the PIN), or what was pulled (PIN and lease;
+ * before the first lease there is nothing to be open). */
+enum ds_open { DS_OPEN_NONE, DS_OPEN_WORK, DS_OPEN_PULLED };
+/* Enter and leave a public call: lock, fresh arena, a look at the lease. enter fails with
+ * DS_ERR_LOCKED if what it needs is closed, with DS_ERR_IO after a failed commit; leave is then not
+ * called. */
+DS_NODISCARD enum ds_err ds_hand_enter(struct ds_handheld *h, enum ds_open need);
 int ds_hand_leave(struct ds_handheld *h, enum ds_err err);
+/* The server kept so much of its journal (UINT64_MAX: nothing new): clamp what was pulled, or
+ * remember to do so when it opens. The caller stores the contact. */
+DS_NODISCARD enum ds_err ds_hand_clamp(struct ds_handheld *h, struct ds_txn *txn,
+                                       uint64_t kept_size);
+/* What was pulled is closed: nothing of it stays in memory. Forgets the arena, too. */
+void ds_hand_forget_pulled(struct ds_handheld *h);
 
 static inline struct ds_detail *ds_detail_of(struct ds_handheld_detail *detail)
 {

@@ -19,7 +19,7 @@ struct hearing {
     struct ds_response response;
     struct ds_receipt receipt;
     bool signed_ok;
-    bool wipe;
+    struct ds_order order; /* Kind 0: none. */
     bool new_epoch;
     struct ds_lanes_told told;
 };
@@ -148,7 +148,7 @@ static enum ds_err take_epoch(struct hearing *a)
     uint64_t epoch = a->h->contact.epoch;
     if (epoch > 0 && a->response.epoch > epoch) {
         DS_TRY(ds_outbound_unack(a->h, a->txn, a->response.kept_size));
-        DS_TRY(ds_replica_clamp(a->h, a->txn, a->response.kept_size));
+        DS_TRY(ds_hand_clamp(a->h, a->txn, a->response.kept_size));
         a->result->new_epoch = true;
         a->new_epoch = true;
     }
@@ -183,7 +183,9 @@ static void take_commands(struct hearing *a)
             break;
         case DS_COMMAND_WIPE:
             contact->commands |= DS_HANDHELD_WIPED;
-            a->wipe = true;
+            break;
+        case DS_COMMAND_LOCKED:
+            contact->commands |= DS_HANDHELD_LOCKED;
             break;
         default: /* Of a later version. */
             break;
@@ -237,12 +239,81 @@ static enum ds_err take_keys(struct hearing *a)
     return ds_customer_sent(a->h, a->txn, a->h->talk.keys, a->h->talk.key_count);
 }
 
+/* ---- Orders and leases. ---- */
+
+/* What destroys or closes data needs the server's signature, beside the answer's tag. */
+static enum ds_err check_order(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    struct ds_signature signature;
+    if (a->response.order.size == 0) {
+        return DS_OK;
+    }
+    memcpy(signature.byte, a->response.order_signature, sizeof(signature.byte));
+    bool good = ds_verify(&h->identity.server_sign, DS_LABEL_ORDER, a->response.order, &signature);
+    if (!good || ds_order_parse(a->response.order, &a->order) != DS_OK ||
+        !ds_id_equal(&a->order.device, &h->identity.device)) {
+        ds_detail_set(a->detail, "an order that the server did not sign for this device", NULL);
+        return DS_ERR_SIGNATURE;
+    }
+    if (a->order.number < h->contact.obeyed) {
+        a->order.kind = 0; /* Something later was obeyed since. */
+    }
+    return DS_OK;
+}
+
+static enum ds_err obey(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    if (a->order.kind == DS_ORDER_WIPE && !h->vault.wiped) {
+        DS_TRY(ds_vault_wipe(&h->vault, a->txn));
+    } else if (a->order.kind == DS_ORDER_LOCK) {
+        DS_TRY(ds_vault_drop_lease(&h->vault, a->txn));
+    } else if (a->order.kind != DS_ORDER_WIPE) {
+        return DS_OK;
+    }
+    a->result->more = h->contact.obeyed != a->order.number; /* The server hears of it at once. */
+    h->contact.obeyed = a->order.number;
+    return DS_OK;
+}
+
+static enum ds_err take_lease(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    const struct ds_lease *lease = &a->response.lease;
+    bool was_lapsed = ds_vault_lapsed(&h->vault);
+    uint8_t aad[sizeof(struct ds_id) + 32];
+    struct ds_builder builder;
+    struct ds_slice bound;
+    struct ds_secret key;
+    if (lease->wrapped.size == 0 || h->vault.wiped) {
+        return DS_OK;
+    }
+    ds_builder_init(&builder, aad, sizeof(aad));
+    ds_put_bytes(&builder, DS_LABEL_LEASE);
+    ds_put_id(&builder, &h->identity.device);
+    DS_TRY(ds_builder_end(&builder, &bound));
+    ds_builder_init(&builder, key.byte, sizeof(key.byte));
+    if (ds_aead_open(&h->link.down, bound, lease->wrapped, &builder) != DS_OK ||
+        builder.used != sizeof(key.byte)) {
+        return DS_ERR_DECODE;
+    }
+    enum ds_err err = ds_vault_take_lease(&h->vault, a->txn, &key, lease->life_ms);
+    ds_wipe(&key, sizeof(key));
+    if (err == DS_OK && was_lapsed && h->vault.pulled.open) {
+        a->result->more = true; /* What was missed meanwhile. */
+        err = ds_replica_load(h, a->txn);
+        err = err != DS_OK ? err : ds_hand_clamp(h, a->txn, UINT64_MAX);
+    }
+    return err;
+}
+
 /* ---- The whole. ---- */
 
 static enum ds_err take_rows(struct hearing *a)
 {
     struct ds_applied applied = {0};
-    if (a->h->talk.no_rows) {
+    if (a->h->talk.no_rows || !a->h->vault.pulled.open) {
         a->result->refused_rows = true;
         return DS_OK;
     }
@@ -285,7 +356,8 @@ static enum ds_err audit(struct hearing *a)
         a->h->contact.audited_ms = ds_ports_now_ms(&a->h->ports);
     }
     int64_t since_ms = ds_ports_now_ms(&a->h->ports) - a->h->contact.audited_ms;
-    if (a->h->talk.no_rows || a->response.more || (since_ms >= 0 && since_ms < DS_AUDIT_PAUSE_MS)) {
+    if (a->h->talk.no_rows || !a->h->vault.pulled.open || a->response.more ||
+        (since_ms >= 0 && since_ms < DS_AUDIT_PAUSE_MS)) {
         return DS_OK;
     }
     DS_TRY(ds_replica_audit(a->h, a->txn, &bad));
@@ -298,21 +370,21 @@ static enum ds_err take_open(struct hearing *a)
 {
     struct ds_contact *contact = &a->h->contact;
     contact->problem[0] = '\0';
+    DS_TRY(take_lease(a));
     DS_TRY(take_epoch(a));
     take_commands(a);
+    DS_TRY(obey(a));
     DS_TRY(take_rows(a));
     DS_TRY(take_lanes(a));
     DS_TRY(audit(a));
-    DS_TRY(ds_replica_drop_orphans(a->h, a->txn));
+    if (a->h->vault.pulled.open) {
+        DS_TRY(ds_replica_drop_orphans(a->h, a->txn));
+    }
     DS_TRY(drop_relayed(a));
     DS_TRY(ds_outbound_prune(a->h, a->txn, a->response.instant_ms));
     contact->contact_ms = ds_ports_now_ms(&a->h->ports);
     contact->retry_ms = a->response.retry_ms;
     a->result->retry_ms = a->response.retry_ms;
-    if (a->wipe) {
-        DS_TRY(ds_vault_wipe(&a->h->vault, a->txn));
-        a->result->more = a->h->writer.acked_order < a->h->writer.next_order;
-    }
     return ds_contact_store(&a->h->vault, a->txn, &a->h->arena, contact);
 }
 
@@ -322,6 +394,8 @@ static enum ds_err take_locked(struct hearing *a)
     struct ds_contact *contact = &a->h->contact;
     uint64_t delivered = 0;
     take_commands(a);
+    DS_TRY(take_lease(a));
+    DS_TRY(obey(a));
     a->result->retry_ms = a->response.retry_ms;
     if (a->signed_ok) {
         DS_TRY(ds_lanes_take_sealed(a->h, a->txn, &a->receipt, &delivered));
@@ -330,12 +404,9 @@ static enum ds_err take_locked(struct hearing *a)
         DS_TRY(take_head(a, delivered > 0));
     }
     a->result->acknowledged_ops += delivered;
-    a->result->more = delivered > 0;
+    a->result->more = a->result->more || delivered > 0;
     if (delivered > 0) {
         DS_TRY(keep_receipt(a));
-    }
-    if (a->wipe && !a->h->vault.wiped) {
-        DS_TRY(ds_vault_wipe(&a->h->vault, a->txn));
     }
     return ds_contact_store(&a->h->vault, a->txn, &a->h->arena, contact);
 }
@@ -362,6 +433,7 @@ static enum ds_err take(struct hearing *a, struct ds_slice answer)
     struct ds_handheld *h = a->h;
     DS_TRY(open_answer(a, answer));
     DS_TRY(check_receipt(a));
+    DS_TRY(check_order(a));
     DS_TRY(check_history(a));
     DS_TRY(ds_hand_begin(h, &a->txn));
     enum ds_err err = h->talk.locked ? take_locked(a) : take_open(a);
@@ -409,7 +481,9 @@ enum ds_err ds_hear(struct ds_handheld *h, struct ds_slice answer, int status,
         err = take(a, answer);
         if (err == DS_OK && h->vault.wiped) {
             ds_vault_lock(&h->vault);
-            h->scope_count = 0;
+        }
+        if (err == DS_OK && a->order.kind != 0) {
+            ds_hand_forget_pulled(h);
         }
         free(a);
     } else if (err == DS_OK) {

@@ -9,15 +9,15 @@
 
 enum ds_kept {
     /* Device compartment. */
-    DS_KEPT_VAULT = 1,   /* "vault" (in clear: salt, cost, wrapped key), "check", "pins" */
-    DS_KEPT_SELF = 2,    /* "identity", "writer", "contact" */
-    DS_KEPT_OUTBOX = 3,  /* order u64 -> life, seq, chain, a one-op batch sealed to the server */
+    DS_KEPT_VAULT = 1,  /* "vault" (in clear: salt, cost, wrapped keys), "check", "pins", "lease" */
+    DS_KEPT_SELF = 2,   /* "identity", "writer", "contact" */
+    DS_KEPT_OUTBOX = 3, /* order u64 -> life, seq, chain, a one-op batch sealed to the server */
     DS_KEPT_RECEIPT = 4, /* number u64 -> instant, receipt bytes, signature */
     DS_KEPT_RELAY = 5,   /* number u64 -> a batch of another device, sealed to the server */
     DS_KEPT_LIFE = 6,    /* number u32 -> life.h */
     /* In clear; the key is all there is. */
     DS_KEPT_LINK = DS_TABLE_LINK,
-    /* Opened by the PIN. */
+    /* Opened by the PIN; those of ds_kept_is_pulled() by PIN and lease. */
     DS_KEPT_OP = 10,    /* order u64 -> own.h */
     DS_KEPT_BATCH = 11, /* order u64 of its first op -> outbound.h */
     DS_KEPT_ROW = 12,   /* type u8, id -> replica.h */
@@ -27,6 +27,10 @@ enum ds_kept {
     DS_KEPT_LAST = DS_KEPT_PHOTO
 };
 #define DS_KEPT_DEVICE_LAST DS_KEPT_LIFE
+static inline bool ds_kept_is_pulled(uint8_t table)
+{
+    return table == DS_KEPT_ROW || table == DS_KEPT_SCOPE || table == DS_KEPT_KEY;
+}
 
 /* Kinds of links beside those of sync/core/tables.h (the meters of a book, ...). */
 enum ds_kept_link {

@@ -67,6 +67,9 @@ enum ds_err ds_replica_row(struct ds_handheld *h, struct ds_txn *txn, uint8_t ty
     memset(row, 0, sizeof(*row));
     row->type = type;
     row->id = *id;
+    if (!h->vault.pulled.open) {
+        return DS_ERR_NOT_FOUND; /* Recording goes on without what was pulled. */
+    }
     DS_TRY(ds_safe_get(&h->vault, txn, DS_KEPT_ROW, ds_key_slice(&key), &h->arena, &clear));
     return take_row(clear, row);
 }
@@ -88,6 +91,9 @@ enum ds_err ds_replica_next(struct ds_handheld *h, struct ds_txn *txn, struct ds
     struct ds_slice sealed;
     struct ds_slice clear;
     struct ds_cursor cursor;
+    if (!h->vault.pulled.open) {
+        return DS_ERR_NOT_FOUND;
+    }
     DS_TRY(ds_txn_at_or_after(txn, DS_KEPT_ROW, ds_key_slice(&key), &found, &sealed));
     DS_TRY(ds_safe_open(&h->vault, DS_KEPT_ROW, found, sealed, &h->arena, &clear));
     ds_cursor_init(&cursor, found);

@@ -107,6 +107,8 @@ static void pass_contact(struct pass *pass, void *record)
     pass_u32(pass, &contact->commands);
     pass_u32(pass, &contact->refetches);
     pass_u64(pass, &contact->counter);
+    pass_u64(pass, &contact->obeyed);
+    pass_u64(pass, &contact->unclamped);
     pass_i64(pass, &contact->audited_ms);
     pass_bytes(pass, contact->problem, sizeof(contact->problem));
     contact->problem[sizeof(contact->problem) - 1] = '\0';

@@ -54,6 +54,8 @@ struct ds_contact {
     uint32_t commands; /* Bits of enum ds_handheld_command. */
     uint32_t refetches;
     uint64_t counter;   /* Of exchanges. */
+    uint64_t obeyed;    /* Number of the last order obeyed. */
+    uint64_t unclamped; /* 1 + the kept size that pulled data has not been clamped to; 0: none. */
     int64_t audited_ms; /* Own clock: the replica was counted through. */
     char problem[DS_DETAIL_SIZE];
 };

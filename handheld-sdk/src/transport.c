@@ -12,7 +12,7 @@ enum ds_err ds_transport_post(struct ds_handheld *h, const char *path, struct ds
     struct ds_builder builder;
     size_t answer_size = 0;
     *status = 0;
-    DS_TRY(ds_hand_enter(h, false));
+    DS_TRY(ds_hand_enter(h, DS_OPEN_NONE));
     ds_builder_init(&builder, url, sizeof(url));
     ds_put_text(&builder, h->identity.url);
     ds_put_text(&builder, path);

@@ -1,14 +1,13 @@
-#include "handheld-sdk/src/vault.h"
+#include "handheld-sdk/src/lease.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define LABEL_DEVICE DS_SLICE_LIT("doorstep device compartment 1")
-#define LABEL_KEK DS_SLICE_LIT("doorstep vault 1")
+#define LABEL_WORK DS_SLICE_LIT("doorstep vault 1 work")
+#define LABEL_PULLED DS_SLICE_LIT("doorstep vault 1 pulled")
 #define LABEL_RECORDS DS_SLICE_LIT("records")
-#define LABEL_VALUE DS_SLICE_LIT("doorstep value 1")
 
-enum { AAD_SIZE_MAX = 16 + sizeof(struct ds_id) + 1 + DS_KEY_SIZE_MAX, PINS_SIZE = 24 };
+enum { PINS_SIZE = 24 };
 
 struct tries { /* The durable count of wrong PINs. */
     uint32_t wrong;
@@ -16,139 +15,6 @@ struct tries { /* The durable count of wrong PINs. */
     uint64_t mono_ms; /* When the last one was tried. */
     uint64_t wait_ms; /* Still to wait then. */
 };
-
-/* ---- Values. ---- */
-
-static const struct ds_secret *key_of(const struct ds_vault *vault, uint8_t table)
-{
-    if (table <= DS_KEPT_DEVICE_LAST) {
-        return &vault->device;
-    }
-    return vault->open ? &vault->records : NULL;
-}
-
-static struct ds_slice value_aad(const struct ds_vault *vault, uint8_t table, struct ds_slice key,
-                                 uint8_t memory[static AAD_SIZE_MAX])
-{
-    struct ds_builder builder;
-    struct ds_slice aad = {0};
-    ds_builder_init(&builder, memory, AAD_SIZE_MAX);
-    ds_put_bytes(&builder, LABEL_VALUE);
-    ds_put_id(&builder, &vault->id);
-    ds_put_u8(&builder, table);
-    ds_put_bytes(&builder, key);
-    enum ds_err err = ds_builder_end(&builder, &aad);
-    DS_ASSERT(err == DS_OK);
-    return aad;
-}
-
-enum ds_err ds_safe_put(struct ds_vault *vault, struct ds_txn *txn, uint8_t table,
-                        struct ds_slice key, struct ds_slice clear, struct ds_arena *arena)
-{
-    const struct ds_secret *secret = key_of(vault, table);
-    if (secret == NULL) {
-        return DS_ERR_LOCKED;
-    }
-    uint8_t memory[AAD_SIZE_MAX];
-    struct ds_slice aad = value_aad(vault, table, key, memory);
-    size_t mark = ds_arena_mark(arena);
-    size_t size = clear.size + DS_SAFE_OVERHEAD;
-    uint8_t *room = ds_arena_room(arena, size);
-    if (room == NULL) {
-        return DS_ERR_LIMIT;
-    }
-    struct ds_builder builder;
-    struct ds_slice sealed;
-    ds_builder_init(&builder, room, size);
-    ds_put_u8(&builder, DS_SUITE);
-    enum ds_err err = ds_aead_seal(secret, aad, clear, &vault->ports->random, &builder);
-    err = err != DS_OK ? err : ds_builder_end(&builder, &sealed);
-    err = err != DS_OK ? err : ds_txn_put(txn, table, key, sealed);
-    ds_arena_rewind(arena, mark);
-    return err;
-}
-
-enum ds_err ds_safe_open(struct ds_vault *vault, uint8_t table, struct ds_slice key,
-                         struct ds_slice sealed, struct ds_arena *arena, struct ds_slice *clear)
-{
-    const struct ds_secret *secret = key_of(vault, table);
-    if (secret == NULL) {
-        return DS_ERR_LOCKED;
-    }
-    if (sealed.size < DS_SAFE_OVERHEAD) {
-        return DS_ERR_INTEGRITY;
-    }
-    if (sealed.data[0] != DS_SUITE) {
-        return DS_ERR_VERSION;
-    }
-    uint8_t memory[AAD_SIZE_MAX];
-    struct ds_slice aad = value_aad(vault, table, key, memory);
-    size_t size = sealed.size - DS_SAFE_OVERHEAD;
-    uint8_t *room = ds_arena_room(arena, size + 1);
-    if (room == NULL) {
-        return DS_ERR_LIMIT;
-    }
-    struct ds_builder builder;
-    ds_builder_init(&builder, room, size);
-    enum ds_err err =
-        ds_aead_open(secret, aad, (struct ds_slice){sealed.data + 1, sealed.size - 1}, &builder);
-    err = err != DS_OK ? err : ds_builder_end(&builder, clear);
-    return err == DS_ERR_SIGNATURE ? DS_ERR_INTEGRITY : err;
-}
-
-enum ds_err ds_safe_get(struct ds_vault *vault, struct ds_txn *txn, uint8_t table,
-                        struct ds_slice key, struct ds_arena *arena, struct ds_slice *clear)
-{
-    struct ds_slice sealed;
-    DS_TRY(ds_txn_get(txn, table, key, &sealed));
-    return ds_safe_open(vault, table, key, sealed, arena, clear);
-}
-
-/* A photo is larger than a call's scratch: it opens in memory of its own. */
-static enum ds_err scrub_value(struct ds_vault *vault, uint8_t table, struct ds_slice key,
-                               struct ds_slice value, uint64_t *bad)
-{
-    enum { SLACK = 1024 };
-    struct ds_arena arena;
-    struct ds_slice clear;
-    size_t size = value.size + SLACK;
-    void *memory = malloc(size);
-    if (memory == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    ds_arena_init(&arena, memory, size);
-    *bad += ds_safe_open(vault, table, key, value, &arena, &clear) != DS_OK;
-    free(memory);
-    return DS_OK;
-}
-
-static enum ds_err scrub_table(struct ds_vault *vault, struct ds_txn *txn, uint8_t table,
-                               uint64_t *bad)
-{
-    uint8_t memory[DS_KEY_SIZE_MAX + 1] = {0};
-    struct ds_slice key = {memory, 1};
-    struct ds_slice found;
-    struct ds_slice value;
-    enum ds_err err = ds_txn_at_or_after(txn, table, key, &found, &value);
-    while (err == DS_OK) {
-        DS_TRY(scrub_value(vault, table, found, value, bad));
-        memcpy(memory, found.data, found.size);
-        memory[found.size] = 0;
-        key.size = found.size + 1;
-        err = ds_txn_at_or_after(txn, table, key, &found, &value);
-    }
-    return err == DS_ERR_NOT_FOUND ? DS_OK : err;
-}
-
-enum ds_err ds_safe_scrub(struct ds_vault *vault, struct ds_txn *txn, uint64_t *bad)
-{
-    for (int table = DS_KEPT_SELF; table <= DS_KEPT_LAST; table++) {
-        if (table != DS_KEPT_LINK && (vault->open || table <= DS_KEPT_DEVICE_LAST)) {
-            DS_TRY(scrub_table(vault, txn, (uint8_t)table, bad));
-        }
-    }
-    return *bad > 0 ? DS_ERR_INTEGRITY : DS_OK;
-}
 
 /* ---- The vault's own record. ---- */
 
@@ -164,19 +30,23 @@ static enum ds_err vault_take(struct ds_vault *vault, struct ds_slice value)
     vault->cost.passes = ds_take_u32(&cursor);
     vault->cost.memory_bytes = ds_take_u32(&cursor);
     vault->wiped = ds_take_u8(&cursor) != 0;
-    struct ds_slice wrapped = ds_take_bytes(&cursor, sizeof(vault->wrapped));
+    vault->pulled.exists = ds_take_u8(&cursor) != 0;
+    struct ds_slice work = ds_take_bytes(&cursor, sizeof(vault->work.wrapped));
+    struct ds_slice pulled = ds_take_bytes(&cursor, sizeof(vault->pulled.wrapped));
     if (ds_cursor_end(&cursor) != DS_OK) {
         return DS_ERR_INTEGRITY;
     }
     memcpy(vault->salt, salt.data, salt.size);
-    memcpy(vault->wrapped, wrapped.data, wrapped.size);
+    memcpy(vault->work.wrapped, work.data, work.size);
+    memcpy(vault->pulled.wrapped, pulled.data, pulled.size);
+    vault->work.exists = true;
     vault->exists = true;
     return DS_OK;
 }
 
 static enum ds_err vault_store(struct ds_vault *vault, struct ds_txn *txn)
 {
-    uint8_t memory[256];
+    uint8_t memory[320];
     struct ds_builder builder;
     struct ds_slice value;
     ds_builder_init(&builder, memory, sizeof(memory));
@@ -186,7 +56,9 @@ static enum ds_err vault_store(struct ds_vault *vault, struct ds_txn *txn)
     ds_put_u32(&builder, vault->cost.passes);
     ds_put_u32(&builder, vault->cost.memory_bytes);
     ds_put_u8(&builder, vault->wiped);
-    ds_put_bytes(&builder, DS_SLICE_OF(vault->wrapped));
+    ds_put_u8(&builder, vault->pulled.exists);
+    ds_put_bytes(&builder, DS_SLICE_OF(vault->work.wrapped));
+    ds_put_bytes(&builder, DS_SLICE_OF(vault->pulled.wrapped));
     DS_TRY(ds_builder_end(&builder, &value));
     return ds_txn_put(txn, DS_KEPT_VAULT, DS_SLICE_LIT("vault"), value);
 }
@@ -226,16 +98,25 @@ enum ds_err ds_vault_load(struct ds_vault *vault, struct ds_store *store,
     if (err == DS_OK) {
         ds_subkey(hardware, LABEL_DEVICE, DS_SLICE_OF(vault->id), &vault->device);
         err = vault->exists ? check_hardware(vault, txn) : DS_OK;
+        err = err == DS_OK ? ds_lease_load(vault, txn) : err;
     }
     ds_txn_abort(txn);
     return err;
 }
 
+static void close_master(struct ds_master *master)
+{
+    master->open = false;
+    ds_wipe(&master->key, sizeof(master->key));
+    ds_wipe(&master->records, sizeof(master->records));
+}
+
 void ds_vault_lock(struct ds_vault *vault)
 {
     vault->open = false;
-    ds_wipe(&vault->master, sizeof(vault->master));
-    ds_wipe(&vault->records, sizeof(vault->records));
+    ds_wipe(&vault->stretched, sizeof(vault->stretched));
+    close_master(&vault->work);
+    close_master(&vault->pulled);
 }
 
 void ds_vault_fini(struct ds_vault *vault)
@@ -244,17 +125,17 @@ void ds_vault_fini(struct ds_vault *vault)
     ds_wipe(vault, sizeof(*vault));
 }
 
-static enum ds_err derive_kek(const struct ds_vault *vault, struct ds_slice pin,
-                              struct ds_secret *kek)
+/* The KEK of one compartment; lease NULL: zero. */
+static void derive_kek(const struct ds_vault *vault, struct ds_slice label,
+                       const struct ds_secret *lease, struct ds_secret *kek)
 {
-    uint8_t parts[2 * sizeof(struct ds_secret)] = {0}; /* The lease key's half stays zero. */
-    struct ds_secret stretched;
-    DS_TRY(ds_argon2id(pin, vault->salt, vault->cost, &stretched));
-    memcpy(parts, stretched.byte, sizeof(stretched.byte));
-    ds_subkey(&vault->hardware, LABEL_KEK, DS_SLICE_OF(parts), kek);
+    uint8_t parts[2 * sizeof(struct ds_secret)] = {0};
+    memcpy(parts, vault->stretched.byte, sizeof(vault->stretched.byte));
+    if (lease != NULL) {
+        memcpy(parts + sizeof(vault->stretched.byte), lease->byte, sizeof(lease->byte));
+    }
+    ds_subkey(&vault->hardware, label, DS_SLICE_OF(parts), kek);
     ds_wipe(parts, sizeof(parts));
-    ds_wipe(&stretched, sizeof(stretched));
-    return DS_OK;
 }
 
 static struct ds_slice wrap_aad(const struct ds_vault *vault)
@@ -262,35 +143,61 @@ static struct ds_slice wrap_aad(const struct ds_vault *vault)
     return (struct ds_slice){vault->id.byte, sizeof(vault->id.byte)};
 }
 
-static enum ds_err wrap_master(struct ds_vault *vault, struct ds_slice pin)
+static enum ds_err wrap_master(struct ds_vault *vault, struct ds_master *master,
+                               struct ds_slice label, const struct ds_secret *lease)
 {
     struct ds_secret kek;
-    ds_ports_random(vault->ports, vault->salt, sizeof(vault->salt));
-    vault->cost = vault->ports->argon;
-    DS_TRY(derive_kek(vault, pin, &kek));
     struct ds_builder builder;
-    ds_builder_init(&builder, vault->wrapped, sizeof(vault->wrapped));
-    enum ds_err err = ds_aead_seal(&kek, wrap_aad(vault), DS_SLICE_OF(vault->master.byte),
+    derive_kek(vault, label, lease, &kek);
+    ds_builder_init(&builder, master->wrapped, sizeof(master->wrapped));
+    enum ds_err err = ds_aead_seal(&kek, wrap_aad(vault), DS_SLICE_OF(master->key.byte),
                                    &vault->ports->random, &builder);
     ds_wipe(&kek, sizeof(kek));
     return err != DS_OK ? err : builder.failed ? DS_ERR_LIMIT : DS_OK;
 }
 
-static enum ds_err unwrap_master(struct ds_vault *vault, struct ds_slice pin)
+static void use_master(struct ds_vault *vault, struct ds_master *master)
+{
+    ds_subkey(&master->key, LABEL_RECORDS, DS_SLICE_OF(vault->id), &master->records);
+    master->exists = true;
+    master->open = true;
+}
+
+static enum ds_err make_master(struct ds_vault *vault, struct ds_master *master,
+                               struct ds_slice label, const struct ds_secret *lease)
+{
+    ds_ports_random(vault->ports, master->key.byte, sizeof(master->key.byte));
+    use_master(vault, master);
+    return wrap_master(vault, master, label, lease);
+}
+
+/* DS_ERR_AUTH: the PIN or the lease is another one. */
+static enum ds_err unwrap_master(struct ds_vault *vault, struct ds_master *master,
+                                 struct ds_slice label, const struct ds_secret *lease)
 {
     struct ds_secret kek;
-    DS_TRY(derive_kek(vault, pin, &kek));
     struct ds_builder builder;
-    ds_builder_init(&builder, vault->master.byte, sizeof(vault->master.byte));
-    enum ds_err err = ds_aead_open(&kek, wrap_aad(vault), DS_SLICE_OF(vault->wrapped), &builder);
+    derive_kek(vault, label, lease, &kek);
+    ds_builder_init(&builder, master->key.byte, sizeof(master->key.byte));
+    enum ds_err err = ds_aead_open(&kek, wrap_aad(vault), DS_SLICE_OF(master->wrapped), &builder);
     ds_wipe(&kek, sizeof(kek));
+    if (err == DS_OK) {
+        use_master(vault, master);
+    }
     return err == DS_ERR_SIGNATURE ? DS_ERR_AUTH : err;
 }
 
-static void open_with_master(struct ds_vault *vault)
+static enum ds_err stretch(struct ds_vault *vault, struct ds_slice pin)
 {
-    ds_subkey(&vault->master, LABEL_RECORDS, DS_SLICE_OF(vault->id), &vault->records);
-    vault->open = true;
+    return ds_argon2id(pin, vault->salt, vault->cost, &vault->stretched);
+}
+
+/* With another salt, by the cost of today. */
+static enum ds_err stretch_anew(struct ds_vault *vault, struct ds_slice pin)
+{
+    ds_ports_random(vault->ports, vault->salt, sizeof(vault->salt));
+    vault->cost = vault->ports->argon;
+    return stretch(vault, pin);
 }
 
 static enum ds_err check_pin_size(struct ds_slice pin)
@@ -441,8 +348,9 @@ enum ds_err ds_vault_create(struct ds_vault *vault, struct ds_slice pin)
         ds_ports_random(vault->ports, vault->id.byte, sizeof(vault->id.byte));
         ds_subkey(&vault->hardware, LABEL_DEVICE, DS_SLICE_OF(vault->id), &vault->device);
     }
-    ds_ports_random(vault->ports, vault->master.byte, sizeof(vault->master.byte));
-    DS_TRY(wrap_master(vault, pin));
+    DS_TRY(stretch_anew(vault, pin));
+    vault->pulled.exists = false;
+    DS_TRY(make_master(vault, &vault->work, LABEL_WORK, NULL));
     vault->wiped = false;
     struct ds_txn *txn;
     DS_TRY(ds_store_begin(vault->store, true, &txn));
@@ -454,8 +362,30 @@ enum ds_err ds_vault_create(struct ds_vault *vault, struct ds_slice pin)
     }
     DS_TRY(ds_txn_commit(txn));
     vault->exists = true;
-    open_with_master(vault);
+    vault->open = true;
     return DS_OK;
+}
+
+/* Pulled data by the lease that is held; begun, if the lease came while the PIN was not known. */
+static enum ds_err open_pulled(struct ds_vault *vault)
+{
+    ds_vault_tend_lease(vault);
+    if (!vault->lease.held) {
+        return DS_OK;
+    }
+    if (vault->pulled.exists) {
+        enum ds_err err = unwrap_master(vault, &vault->pulled, LABEL_PULLED, &vault->lease.key);
+        return err == DS_ERR_AUTH ? DS_OK : err; /* The lease's: the PIN was right. */
+    }
+    struct ds_txn *txn;
+    DS_TRY(make_master(vault, &vault->pulled, LABEL_PULLED, &vault->lease.key));
+    DS_TRY(ds_store_begin(vault->store, true, &txn));
+    enum ds_err err = vault_store(vault, txn);
+    if (err != DS_OK) {
+        ds_txn_abort(txn);
+        return err;
+    }
+    return ds_txn_commit(txn);
 }
 
 enum ds_err ds_vault_unlock(struct ds_vault *vault, struct ds_slice pin, struct ds_detail *detail)
@@ -469,7 +399,8 @@ enum ds_err ds_vault_unlock(struct ds_vault *vault, struct ds_slice pin, struct 
         return DS_ERR_AUTH;
     }
     DS_TRY(count_try(vault, detail));
-    enum ds_err err = unwrap_master(vault, pin);
+    enum ds_err err = stretch(vault, pin);
+    err = err != DS_OK ? err : unwrap_master(vault, &vault->work, LABEL_WORK, NULL);
     if (err != DS_OK) {
         ds_vault_lock(vault);
         ds_detail_set(detail, "wrong PIN", NULL);
@@ -477,8 +408,8 @@ enum ds_err ds_vault_unlock(struct ds_vault *vault, struct ds_slice pin, struct 
     }
     struct tries none = {0};
     DS_TRY(tries_commit(vault, &none));
-    open_with_master(vault);
-    return DS_OK;
+    vault->open = true;
+    return open_pulled(vault);
 }
 
 enum ds_err ds_vault_change_pin(struct ds_vault *vault, struct ds_slice old_pin,
@@ -486,8 +417,16 @@ enum ds_err ds_vault_change_pin(struct ds_vault *vault, struct ds_slice old_pin,
 {
     DS_TRY(check_pin_size(new_pin));
     DS_TRY(ds_vault_unlock(vault, old_pin, detail));
+    if (ds_vault_lapsed(vault)) {
+        ds_detail_set(detail, "the lease has run out: exchange first", NULL);
+        return DS_ERR_LOCKED;
+    }
     struct ds_vault before = *vault;
-    enum ds_err err = wrap_master(vault, new_pin);
+    enum ds_err err = stretch_anew(vault, new_pin);
+    err = err != DS_OK ? err : wrap_master(vault, &vault->work, LABEL_WORK, NULL);
+    if (err == DS_OK && vault->pulled.exists) {
+        err = wrap_master(vault, &vault->pulled, LABEL_PULLED, &vault->lease.key);
+    }
     struct ds_txn *txn = NULL;
     err = err != DS_OK ? err : ds_store_begin(vault->store, true, &txn);
     err = err != DS_OK ? err : vault_store(vault, txn);
@@ -505,8 +444,39 @@ enum ds_err ds_vault_change_pin(struct ds_vault *vault, struct ds_slice old_pin,
 
 enum ds_err ds_vault_wipe(struct ds_vault *vault, struct ds_txn *txn)
 {
-    ds_wipe(vault->wrapped, sizeof(vault->wrapped));
+    ds_wipe(vault->work.wrapped, sizeof(vault->work.wrapped));
+    ds_wipe(vault->pulled.wrapped, sizeof(vault->pulled.wrapped));
     ds_wipe(vault->salt, sizeof(vault->salt));
     vault->wiped = true;
+    DS_TRY(ds_vault_drop_lease(vault, txn));
     return vault_store(vault, txn);
+}
+
+/* ---- Leases. ---- */
+
+bool ds_vault_lapsed(const struct ds_vault *vault)
+{
+    return vault->open && vault->pulled.exists && !vault->pulled.open;
+}
+
+enum ds_err ds_vault_take_lease(struct ds_vault *vault, struct ds_txn *txn,
+                                const struct ds_secret *key, uint64_t life_ms)
+{
+    DS_TRY(ds_lease_begin(vault, txn, key, life_ms));
+    if (!vault->open) {
+        return DS_OK;
+    }
+    if (vault->pulled.exists && !vault->pulled.open) {
+        enum ds_err err = unwrap_master(vault, &vault->pulled, LABEL_PULLED, key);
+        return err == DS_ERR_AUTH ? DS_OK : err;
+    }
+    DS_TRY(vault->pulled.exists ? wrap_master(vault, &vault->pulled, LABEL_PULLED, key)
+                                : make_master(vault, &vault->pulled, LABEL_PULLED, key));
+    return vault_store(vault, txn);
+}
+
+enum ds_err ds_vault_drop_lease(struct ds_vault *vault, struct ds_txn *txn)
+{
+    close_master(&vault->pulled);
+    return ds_lease_forget(vault, txn);
 }

@@ -28,8 +28,9 @@ static const uint16_t period_steps[] = {
 #define DEVICE(name) (1U << DS_DEVICE_##name)
 static const uint16_t device_steps[] = {
     [0] = DEVICE(active),
-    [DS_DEVICE_active] = DEVICE(suspended) | DEVICE(revoked) | DEVICE(wiped),
-    [DS_DEVICE_suspended] = DEVICE(active) | DEVICE(revoked) | DEVICE(wiped),
+    [DS_DEVICE_active] = DEVICE(suspended) | DEVICE(locked) | DEVICE(revoked) | DEVICE(wiped),
+    [DS_DEVICE_suspended] = DEVICE(active) | DEVICE(locked) | DEVICE(revoked) | DEVICE(wiped),
+    [DS_DEVICE_locked] = DEVICE(active) | DEVICE(suspended) | DEVICE(revoked) | DEVICE(wiped),
     [DS_DEVICE_revoked] = DEVICE(wiped),
 };
 

@@ -16,7 +16,9 @@ enum {
     REQUEST_WITNESS = 9,
     REQUEST_KEYS = 10,
     REQUEST_NO_ROWS = 11,
-    REQUEST_PROVE = 12
+    REQUEST_PROVE = 12,
+    REQUEST_LEASE = 16,
+    REQUEST_OBEYED = 17
 };
 enum {
     HEALTH_UNSENT = 1,
@@ -166,6 +168,12 @@ static void take_key(struct ds_reader *reader, struct ds_arena *arena, struct ds
         break;
     case REQUEST_PROVE:
         take_prove(reader, request);
+        break;
+    case REQUEST_LEASE:
+        request->lease_wanted = ds_reader_uint(reader, 0, 1) == 1;
+        break;
+    case REQUEST_OBEYED:
+        request->obeyed = ds_reader_uint(reader, 0, DS_READER_UINT_MAX);
         break;
     default:
         ds_reader_skip(reader);
@@ -324,6 +332,12 @@ static void put_value(struct ds_builder *builder, const struct ds_request *reque
     case REQUEST_KEYS:
         ds_exchange_put_keys(builder, request->keys, request->key_count);
         break;
+    case REQUEST_LEASE:
+        ds_mp_put_uint(builder, 1);
+        break;
+    case REQUEST_OBEYED:
+        ds_mp_put_uint(builder, request->obeyed);
+        break;
     case REQUEST_NO_ROWS:
         ds_mp_put_uint(builder, request->no_rows ? 1 : 0);
         break;
@@ -355,6 +369,8 @@ void ds_request_put(struct ds_builder *builder, const struct ds_request *request
         [REQUEST_KEYS] = request->key_count > 0,
         [REQUEST_NO_ROWS] = request->no_rows,
         [REQUEST_PROVE] = request->prove_count > 0,
+        [REQUEST_LEASE] = request->lease_wanted,
+        [REQUEST_OBEYED] = request->obeyed != 0,
     };
     ds_exchange_put_map(builder, has, DS_COUNT(has));
     for (size_t key = 0; key < DS_COUNT(has); key++) {

@@ -116,6 +116,8 @@ struct ds_request {
     bool no_rows;
     uint64_t prove[DS_PROOFS_MAX]; /* Sizes of heads, ascending. */
     size_t prove_count;
+    bool lease_wanted;
+    uint64_t obeyed; /* Number of the order obeyed last; 0: none. */
 };
 /* DS_ERR_VERSION for a greater version (after parsing what is known); DS_ERR_LIMIT, _DECODE. */
 DS_NODISCARD enum ds_err ds_request_parse(struct ds_slice bytes, struct ds_arena *arena,
@@ -146,8 +148,23 @@ enum ds_command {
     DS_COMMAND_NEW_INCARNATION = 1,
     DS_COMMAND_SUSPENDED = 2,
     DS_COMMAND_REVOKED = 3,
-    DS_COMMAND_WIPE = 4
+    DS_COMMAND_WIPE = 4,
+    DS_COMMAND_LOCKED = 5
 };
+struct ds_lease { /* Without its key pulled data does not open. */
+    uint64_t life_ms;
+    struct ds_slice wrapped;
+};
+enum ds_order_kind { DS_ORDER_LOCK = 1, DS_ORDER_WIPE = 2 };
+struct ds_order { /* What a device must do to its data. */
+    struct ds_id device;
+    uint64_t kind; /* enum ds_order_kind, or one of a later version. */
+    uint64_t number;
+};
+#define DS_LABEL_ORDER DS_SLICE_LIT("doorstep order 1")
+#define DS_LABEL_LEASE DS_SLICE_LIT("doorstep lease 1")
+void ds_order_put(struct ds_builder *builder, const struct ds_order *order);
+DS_NODISCARD enum ds_err ds_order_parse(struct ds_slice bytes, struct ds_order *order);
 struct ds_response {
     uint64_t version;
     int64_t instant_ms;
@@ -176,6 +193,9 @@ struct ds_response {
     struct ds_hash epoch_key;    /* Of its administrator; none: none */
     struct ds_proof *proofs;     /* One per size asked for, to the size of the receipt's head. */
     size_t proof_count;
+    struct ds_lease lease; /* wrapped empty: none */
+    struct ds_slice order; /* empty: none */
+    const uint8_t *order_signature;
 };
 DS_NODISCARD enum ds_err ds_response_parse(struct ds_slice bytes, struct ds_arena *arena,
                                            struct ds_response *response, struct ds_detail *detail);

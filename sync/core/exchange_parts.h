@@ -39,6 +39,12 @@ struct ds_scope ds_exchange_take_scope(struct ds_reader *reader);
 void ds_exchange_put_scope(struct ds_builder *builder, const struct ds_scope *scope);
 struct ds_cursor_at ds_exchange_take_cursor(struct ds_reader *reader);
 void ds_exchange_put_cursor(struct ds_builder *builder, const struct ds_cursor_at *cursor);
+/* A lease; an order's bytes with its signature. */
+struct ds_lease ds_exchange_take_lease(struct ds_reader *reader);
+void ds_exchange_put_lease(struct ds_builder *builder, const struct ds_lease *lease);
+struct ds_slice ds_exchange_take_order(struct ds_reader *reader, const uint8_t **signature);
+void ds_exchange_put_order(struct ds_builder *builder, struct ds_slice order,
+                           const uint8_t *signature);
 /* A map's head; has[key] says which keys will follow. */
 void ds_exchange_put_map(struct ds_builder *builder, const bool *has, size_t count);
 /* The outcome of a whole message: no byte may stand behind its map. */

@@ -22,7 +22,9 @@ enum {
     RESPONSE_OWN_BATCHES = 16,
     RESPONSE_EPOCH_ENTRY = 17,
     RESPONSE_EPOCH_KEY = 18,
-    RESPONSE_PROOFS = 19
+    RESPONSE_PROOFS = 19,
+    RESPONSE_LEASE = 24,
+    RESPONSE_ORDER = 25
 };
 enum { TAKEN_ITEMS = 5, SCOPE_ITEMS = 3, PAGE_ITEMS = 9, ROW_ITEMS = 4, SIGNATURE_SIZE = 64 };
 #define RESPONSE_REQUIRED                                                                          \
@@ -154,6 +156,12 @@ static void take_tail_key(struct ds_reader *reader, struct ds_arena *arena,
         break;
     case RESPONSE_PROOFS:
         response->proofs = ds_exchange_take_proofs(reader, arena, &response->proof_count);
+        break;
+    case RESPONSE_LEASE:
+        response->lease = ds_exchange_take_lease(reader);
+        break;
+    case RESPONSE_ORDER:
+        response->order = ds_exchange_take_order(reader, &response->order_signature);
         break;
     default:
         ds_reader_skip(reader);
@@ -333,6 +341,12 @@ static void put_value(struct ds_builder *builder, const struct ds_response *resp
     case RESPONSE_OWN_BATCHES:
         ds_exchange_put_bins(builder, response->own_batches, response->own_batch_count);
         break;
+    case RESPONSE_LEASE:
+        ds_exchange_put_lease(builder, &response->lease);
+        break;
+    case RESPONSE_ORDER:
+        ds_exchange_put_order(builder, response->order, response->order_signature);
+        break;
     case RESPONSE_EPOCH_ENTRY:
         ds_mp_put_bin(builder, response->epoch_entry);
         break;
@@ -367,6 +381,8 @@ void ds_response_put(struct ds_builder *builder, const struct ds_response *respo
         [RESPONSE_EPOCH_ENTRY] = response->epoch_entry.size > 0,
         [RESPONSE_EPOCH_KEY] = !ds_hash_is_none(&response->epoch_key),
         [RESPONSE_PROOFS] = response->proof_count > 0,
+        [RESPONSE_LEASE] = response->lease.wrapped.size > 0,
+        [RESPONSE_ORDER] = response->order.size > 0,
     };
     ds_exchange_put_map(builder, has, DS_COUNT(has));
     for (size_t key = 0; key < DS_COUNT(has); key++) {

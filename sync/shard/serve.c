@@ -457,14 +457,22 @@ static enum ds_err tell_device(struct answer *a)
         return DS_ERR_NOMEM;
     }
     DS_TRY(ds_record_load(a->txn, DS_REC_device, &a->serve->device, &a->serve->arena, device));
-    if (device->state == DS_DEVICE_suspended) {
+    switch (device->state) {
+    case DS_DEVICE_suspended:
         add_command(a->response, DS_COMMAND_SUSPENDED);
-    } else if (device->state == DS_DEVICE_revoked) {
+        return DS_OK;
+    case DS_DEVICE_revoked:
         add_command(a->response, DS_COMMAND_REVOKED);
-    } else if (device->state == DS_DEVICE_wiped) {
+        return DS_OK;
+    case DS_DEVICE_wiped:
         add_command(a->response, DS_COMMAND_WIPE);
+        return ds_serve_order(a->serve, a->txn, DS_ORDER_WIPE, a->response);
+    case DS_DEVICE_locked:
+        add_command(a->response, DS_COMMAND_LOCKED);
+        return ds_serve_order(a->serve, a->txn, DS_ORDER_LOCK, a->response);
+    default:
+        return a->serve->request.lease_wanted ? ds_serve_lease(a->serve, a->response) : DS_OK;
     }
-    return DS_OK;
 }
 
 static enum ds_err tell_epoch(struct answer *a)

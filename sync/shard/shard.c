@@ -232,6 +232,7 @@ static enum ds_err prepare(struct ds_shard *shard, struct ds_store *store, struc
     shard->secret = *secret;
     shard->clock = *clock;
     shard->random = *random;
+    shard->lease_ms = DS_LEASE_MS;
     ds_sign_public(&secret->sign, &shard->sign_public);
     ds_box_public(&secret->box, &shard->box_public);
     shard->scratch = malloc(SCRATCH_SIZE);

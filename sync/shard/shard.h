@@ -10,7 +10,8 @@
 #include "sync/core/engine.h"
 #include "sync/crypto/crypto.h"
 
-#define DS_COMMIT_BATCHES_MAX 1024 /* Submissions of one group commit. */
+#define DS_LEASE_MS UINT64_C(259200000) /* 72 h of running time. */
+#define DS_COMMIT_BATCHES_MAX 1024      /* Submissions of one group commit. */
 
 /* Secrets of the server; made once by `station init`, kept in DIR/keys. */
 struct ds_server_keys {
@@ -36,6 +37,7 @@ struct ds_shard {           /* The caller provides the memory; fields are privat
     struct ds_clock clock;
     struct ds_random random;
     struct ds_shard_hooks hooks;
+    uint64_t lease_ms; /* Life of a lease; DS_LEASE_MS unless the owner sets it after opening. */
     struct ds_shard_meta meta; /* Of the writer. */
     struct ds_tree tree;
     struct ds_tree next_tree; /* Of the group being written. */

@@ -62,6 +62,12 @@ DS_NODISCARD enum ds_err ds_erase_again(struct ds_shard *shard);
 /* What a customer key on the wire is bound to (FORMAT.md, "Wrapped key"); written into memory. */
 struct ds_slice ds_serve_wrap_aad(const struct ds_id *key_id, uint8_t *memory, size_t size);
 
+/* Give the device its lease; order it to do something, until it says that it did. */
+struct ds_serve;
+DS_NODISCARD enum ds_err ds_serve_lease(struct ds_serve *serve, struct ds_response *response);
+DS_NODISCARD enum ds_err ds_serve_order(struct ds_serve *serve, struct ds_txn *txn,
+                                        enum ds_order_kind kind, struct ds_response *response);
+
 /* The key store, one value at a time. */
 DS_NODISCARD enum ds_err ds_keys_put(struct ds_shard *shard, uint8_t table, struct ds_slice key,
                                      struct ds_slice value);

@@ -179,6 +179,33 @@ sync__tells_a_handheld_that_was_shut_out_and_does_not_end_with_0() {
     holds 'told again' "$err" 'the vault was wiped'
 }
 
+orders_of_the_office__are_obeyed_and_told() {
+    enrolled
+    exits 0 "$doorstep" device list s
+    local id
+    id=$(printf '%s' "$out" | grep -oE '^[0-9a-f]{32}' | tail -n 1)
+    exits 2 "$doorstep" device state s --device "$id" --to gone
+    exits 0 "$doorstep" device state s --device "$id" --to locked
+    exits 0 "$doorstep" device list s
+    holds 'before it hears' "$out" 'locked (not yet)'
+    exits 0 handheld sync
+    exits 0 "$doorstep" device list s
+    holds 'after it heard' "$out" 'locked (it did)'
+    exits 1 handheld books
+    holds 'what is closed' "$err" locked
+    exits 0 "$doorstep" device state s --device "$id" --to active
+    exits 0 handheld sync
+    exits 0 handheld books
+    exits 0 handheld read --meter 1001 --index 1060
+    exits 0 "$doorstep" device state s --device "$id" --to wiped
+    exits 1 handheld sync
+    exits 0 "$doorstep" device list s
+    holds 'after the wipe' "$out" 'wiped (it did)'
+    exits 1 handheld books
+    exits 0 env -u DOORSTEP_PIN "$doorstep" handheld --store h status --json
+    equal 'left on it' 0 "$(printf '%s' "$out" | jq .unsent)"
+}
+
 what_became_of_it__is_told() {
     enrolled
     exits 0 handheld read --meter 1001 --index 1060
@@ -206,4 +233,5 @@ run_cases a_day__is_done_with_the_server_gone_and_needs_one_exchange \
     a_mistyped_store__makes_no_handheld_and_harms_no_bundle \
     an_instant__of_its_own_is_taken_for_what_it_is \
     sync__tells_a_handheld_that_was_shut_out_and_does_not_end_with_0 \
+    orders_of_the_office__are_obeyed_and_told \
     what_became_of_it__is_told

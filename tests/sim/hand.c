@@ -243,6 +243,12 @@ static bool stands_on_server(struct sim *sim, const struct model_op *op)
     return stands;
 }
 
+static bool is_lapsed(struct sim_hand *hand)
+{
+    struct ds_handheld_status status;
+    return ds_handheld_status(hand->sdk, &status) == DS_E_OK && status.lapsed;
+}
+
 /* Work never blinks out of sight: what is not acknowledged is seen on the screen, and so is what
  * was taken and stands, as long as the row is held. */
 static void check_overlay(struct sim_hand *hand)
@@ -265,7 +271,9 @@ static void check_overlay(struct sim_hand *hand)
         struct ds_handheld_row row = look_at(hand, &op->entity, true, &err);
         const struct model_op *shown =
             model_find(&sim->model, (struct ds_slice){row.fields, row.used});
-        if (shown != op && err != DS_E_IO && !(err == DS_E_INTEGRITY && hand->rotted)) {
+        bool closed = err == DS_E_LOCKED && is_lapsed(hand); /* Without a lease nobody looks. */
+        bool rotten = err == DS_E_INTEGRITY && hand->rotted;
+        if (shown != op && err != DS_E_IO && !closed && !rotten) {
             sim_fail(sim, "nothing_lost", "h%u does not show its %s op #%07u (%s)", hand->index,
                      op->acked ? "standing" : "pending", op->serial, ds_handheld_error_name(err));
         }
@@ -298,6 +306,12 @@ static void recorded(struct sim_hand *hand, struct model_op *op, int err,
     case DS_E_USAGE:
         model_drop(&sim->model);
         break;
+    case DS_E_LOCKED: /* Without a lease facts are recorded; what was pulled is not edited. */
+        if (is_lapsed(hand)) {
+            model_drop(&sim->model);
+            break;
+        }
+        /* fall through */
     default:
         sim_fail(sim, "always_progress", "h%u cannot record %s: %s %s", hand->index, what,
                  ds_handheld_error_name(err), detail);

@@ -142,7 +142,12 @@ static void heal(struct sim *sim)
     }
     sim->healed = true;
     for (unsigned i = 0; i < sim->hand_count; i++) {
-        ds_store_memory_fail_commit(sim->hands[i].store, 0, DS_OK, false);
+        struct sim_hand *hand = &sim->hands[i];
+        ds_store_memory_fail_commit(hand->store, 0, DS_OK, false);
+        if (hand->sdk != NULL) { /* A storage may have failed where nobody had to hear of it. */
+            hand_lose_memory(hand);
+            hand_open(hand);
+        }
     }
     trace_line(&sim->trace, "healed");
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {

@@ -55,6 +55,11 @@ static struct ds_response random_response(struct bench *bench, struct lists *lis
         response.signed_bytes = random_bin(bench);
         response.signature = bench->blob + 3;
     }
+    if (prng_below(&bench->prng, 2) == 0) {
+        response.lease = (struct ds_lease){1 + random_count(bench), {bench->blob, 72}};
+        response.order = (struct ds_slice){bench->blob, 40};
+        response.order_signature = bench->blob + 5;
+    }
     response.command_count = prng_below(&bench->prng, DS_COMMANDS_MAX + 1);
     for (size_t i = 0; i < response.command_count; i++) {
         response.commands[i] = 1 + random_count(bench);
@@ -201,6 +206,27 @@ static void response__a_row_may_be_as_deep_as_an_op_allows(void **state)
     bench_close(&bench);
 }
 
+static void order__comes_back_and_a_broken_one_does_not(void **state)
+{
+    uint8_t bytes[128];
+    struct ds_builder builder;
+    struct ds_slice made;
+    struct ds_order back;
+    const struct ds_order order = {.device = {{7, 7}}, .kind = DS_ORDER_WIPE, .number = 8812345};
+    (void)state;
+    ds_builder_init(&builder, bytes, sizeof(bytes));
+    ds_order_put(&builder, &order);
+    assert_int_equal(ds_builder_end(&builder, &made), DS_OK);
+    assert_int_equal(ds_order_parse(made, &back), DS_OK);
+    assert_memory_equal(&back, &order, sizeof(order));
+    for (size_t size = 0; size < made.size; size++) {
+        assert_int_not_equal(ds_order_parse((struct ds_slice){bytes, size}, &back), DS_OK);
+    }
+    bytes[made.size - 1] = 0; /* Number 0x..00, still one. */
+    bytes[20] = 0;            /* Kind 0 is none. */
+    assert_int_not_equal(ds_order_parse(made, &back), DS_OK);
+}
+
 static void receipt__truncations_flips_and_missing_keys_never_verify(void **state)
 {
     (void)state;
@@ -261,6 +287,7 @@ int main(void)
         cmocka_unit_test(response__every_field_is_where_it_belongs),
         cmocka_unit_test(response__a_page_holds_4096_rows_and_no_more),
         cmocka_unit_test(response__a_row_may_be_as_deep_as_an_op_allows),
+        cmocka_unit_test(order__comes_back_and_a_broken_one_does_not),
         cmocka_unit_test(receipt__truncations_flips_and_missing_keys_never_verify),
         cmocka_unit_test(scope__orders_like_its_bytes),
     };

@@ -413,7 +413,7 @@ static void devices__are_enrolled_by_code_seen_and_revoked(void **state)
 
     assert_int_equal(ds_id_parse(ds_slice_of_text(id), &device), DS_OK);
     assert_null(test_at(o, "items.0.contact_ms"));
-    ds_healths_note(o->office.healths, &device, TEST_OFFICE_NOW, &health, 0);
+    ds_healths_note(o->office.healths, &device, TEST_OFFICE_NOW, &health, 0, 0);
     call("device", path("/api/v1/devices/%s", id), NULL, 200);
     assert_int_equal(test_number(o, "contact_ms"), TEST_OFFICE_NOW);
     assert_int_equal(test_number(o, "unsent"), 12);

@@ -52,8 +52,8 @@ static void period__it_goes_forward_one_at_a_time_and_never_reopens(void **state
 static void device__what_was_revoked_or_wiped_never_returns(void **state)
 {
     (void)state;
-    /* active suspended revoked wiped */
-    static const char *const rows[] = {"x...", ".xxx", "x.xx", "...x", "...."};
+    /* active suspended revoked wiped locked */
+    static const char *const rows[] = {"x....", ".xxxx", "x.xxx", "...x.", ".....", "xxxx."};
     assert_int_equal(ds_enum_last(DS_LIST_device_state) + 1, DS_COUNT(rows));
     check_table(DS_LIST_device_state, ds_device_step_ok, rows);
 }

@@ -1,4 +1,4 @@
-/* device code, list, revoke. */
+/* device code, list, revoke, state. */
 #include "schema/base/text.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/qr.h"
@@ -83,6 +83,12 @@ static enum ds_err all_devices(struct ds_cli *cli, json_t *devices, struct ds_de
     return err;
 }
 
+static const char *obeyed_word(const json_t *device)
+{
+    const json_t *obeyed = json_object_get(device, "obeyed");
+    return obeyed == NULL ? "" : json_is_true(obeyed) ? " (it did)" : " (not yet)";
+}
+
 static void print_device(struct ds_cli *cli, const json_t *device)
 {
     uint8_t memory[40];
@@ -97,8 +103,8 @@ static void print_device(struct ds_cli *cli, const json_t *device)
     } else {
         ds_put_text(&contact, "never");
     }
-    ds_cli_print(cli, "%-32s %-8s %-10s %-24s %6s  %s", text_of(device, "id"),
-                 text_of(device, "worker_number"), text_of(device, "state"),
+    ds_cli_print(cli, "%-32s %-8s %s%-10s %-24s %6s  %s", text_of(device, "id"),
+                 text_of(device, "worker_number"), text_of(device, "state"), obeyed_word(device),
                  ds_builder_text(&contact), unsent, text_of(device, "model"));
 }
 
@@ -165,5 +171,24 @@ enum ds_exit ds_cmd_device_revoke(struct ds_cli *cli)
                  "device %s is revoked: what it sends from now on waits in quarantine, "
                  "for a supervisor to decide",
                  device);
+    return DS_EXIT_OK;
+}
+
+enum ds_exit ds_cmd_device_state(struct ds_cli *cli)
+{
+    struct ds_detail detail = {""};
+    json_t *answer = NULL;
+    const char *device = ds_cli_value(cli, "device");
+    const char *to = ds_cli_value(cli, "to");
+    enum ds_err err = ds_state_ask(
+        cli->position[0],
+        json_pack("{s:s, s:s, s:s}", "do", "device_state", "device", device, "state", to), &answer,
+        &detail);
+    json_decref(answer);
+    if (err != DS_OK) {
+        return ds_cli_fail(cli, err, &detail);
+    }
+    ds_cli_put_text(cli, "device", device);
+    ds_cli_print(cli, "device %s is %s; it hears of it at its next exchange", device, to);
     return DS_EXIT_OK;
 }

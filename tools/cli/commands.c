@@ -70,6 +70,11 @@ static const struct ds_cli_option code_options[] = {
     {"pins", "HEX", "SHA-256 of the proxy's public keys; default: the station's own.", false},
     END};
 
+static const struct ds_cli_option device_state_options[] = {
+    {"device", "ID", "32 hex digits, as `device list` shows.", true},
+    {"to", "STATE", "active, suspended, locked, revoked or wiped.", true},
+    END};
+
 static const struct ds_cli_option period_open_options[] = {
     {"book", "B", "One book.", false},
     {"all", NULL, "Every book.", false},
@@ -247,7 +252,7 @@ static const struct ds_cli_command commands[] = {
         "Take a role away from a user or a worker, from now on.",
         "Only roles held for the whole station. What he did before stays his."),
     ROW("device list", "DIR", NONE, ds_cmd_device_list,
-        "List the handhelds: whose, state, last contact.", ""),
+        "List the handhelds: whose, state, last contact; whether they did what was ordered.", ""),
     ROW("device revoke", "DIR", device_options, ds_cmd_device_revoke,
         "Shut a lost handheld out. Its unsent work still arrives, in quarantine.", ""),
     ROW("rule list", "DIR", NONE, ds_cmd_rule_list,
@@ -258,6 +263,10 @@ static const struct ds_cli_command commands[] = {
         "limit_2). It holds for what is judged from then on; older findings stay as they are."),
     ROW("device code", "DIR", code_options, ds_cmd_device_code,
         "Make an enrolment code: text, and QR.", "It lives 15 minutes and serves once."),
+    ROW("device state", "DIR", device_state_options, ds_cmd_device_state,
+        "Suspend, lock, revoke or wipe a handheld, or let it in again.",
+        "Locked, its work counts and what it pulled is closed; wiped, nothing on it opens, and\n"
+        "what it had not sent still arrives."),
     ROW("period open", "DIR", period_open_options, ds_cmd_period_open,
         "Open a billing period of a book, or of all.", "A closed period is not opened again."),
     ROW("period close", "DIR", period_close_options, ds_cmd_period_close,

@@ -28,6 +28,7 @@ enum ds_exit ds_cmd_user_role_remove(struct ds_cli *cli);
 enum ds_exit ds_cmd_device_code(struct ds_cli *cli);
 enum ds_exit ds_cmd_device_list(struct ds_cli *cli);
 enum ds_exit ds_cmd_device_revoke(struct ds_cli *cli);
+enum ds_exit ds_cmd_device_state(struct ds_cli *cli);
 
 /* cmd_rule.c */
 enum ds_exit ds_cmd_rule_list(struct ds_cli *cli);
