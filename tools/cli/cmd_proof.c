@@ -17,7 +17,7 @@ enum { FILE_SIZE_MAX = 512 * 1024, ARENA_SIZE = 512 * 1024, TEXT_SIZE = 2048 };
 static enum ds_err find_op(struct ds_state *state, const struct ds_id *meter, uint32_t period,
                            struct ds_id *op, struct ds_detail *detail)
 {
-    enum { ROOM = 16384 };
+    enum { ROOM = 256 * 1024 }; /* A slot is projected in it. */
     struct ds_id id = ds_slot_id(&state->station, meter, DS_REGISTER_mechanical, period);
     struct ds_slot slot;
     struct ds_arena arena;
