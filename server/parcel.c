@@ -87,8 +87,8 @@ static uint8_t record_of(uint8_t kind)
 
 /* Fields of each kind that stand in the CSV, in this order. */
 static const char *const slot_columns[] = {
-    "register_kind", "period", "previous_index", "index", "consumption_l",
-    "instant_ms",    "method", "condition",      "state", NULL};
+    "register_kind", "period", "previous_index", "index", "consumption_l", "instant_ms", "method",
+    "condition",     "state",  "voided",         NULL};
 static const char *const gis_columns[] = {"number", "district", "street_office", "community",
                                           "estate", "building", "entrance",      "floor",
                                           "room",   "lat_e7",   "lon_e7",        "position_quality",

@@ -466,6 +466,11 @@ static enum ds_err merge_meters(struct ds_fold *fold, const struct ds_decision *
     if (DS_HAS(meter, meter, merged_into)) {
         return stale(told, "the meter is merged already");
     }
+    bool can = false;
+    DS_TRY(ds_slot_can_merge(fold, &decision->target, &decision->into, &can));
+    if (!can) {
+        return refuse(told, "decision.into: more than 4 swaps in one period");
+    }
     uint8_t bytes[48];
     struct ds_builder builder;
     struct ds_slice fields;

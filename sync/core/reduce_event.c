@@ -165,6 +165,13 @@ static enum ds_err swap_event(struct ds_fold *fold, struct ds_told *told)
         return orphaned(told, "swap.meter: there is no such meter");
     }
     DS_TRY(err);
+    bool takes = false;
+    DS_TRY(ds_slot_takes_swap(fold, swap, &real, &takes));
+    if (!takes) {
+        told->reason = DS_QUARANTINE_malformed;
+        told->detail = "swap: more than 4 swaps in one period";
+        return DS_OK;
+    }
     DS_TRY(ds_fold_link(fold, DS_LINK_METER_EVENT, &real, (uint32_t)swap->period, &fold->op_id,
                         DS_REC_swap));
     bool newest = false;

@@ -73,13 +73,34 @@ static enum ds_err run_rules(struct ds_fold *fold, struct ds_slot_work *work)
         .previous_remaining_l = slot->nearest.remaining_l,
     };
     ds_reading_rules(&input, &work->findings);
+    struct ds_consumption *use = &work->findings.consumption;
+    if (work->too_many_swaps && use->kind != DS_VOLUME_agreed) {
+        use->kind = DS_VOLUME_unknown;
+        use->billable = false;
+    }
     return DS_OK;
 }
 
-/* Does the standing decision bind to what is known now? */
-bool ds_slot_decision_holds(const struct ds_slot_full *slot)
+/* What the decider saw beside the candidates is remembered with the first recomputation. */
+static void remember_basis(struct ds_slot_work *work)
 {
-    return slot->decided && ds_hash_equal(&slot->decision_content, &slot->content);
+    struct ds_slot_full *slot = work->slot;
+    const struct ds_consumption *use = &work->findings.consumption;
+    if (slot->decided && !slot->decision_has_basis) {
+        slot->decision_has_basis = true;
+        slot->decision_previous = use->previous_index;
+        slot->decision_kind = (uint8_t)use->kind;
+    }
+}
+
+bool ds_slot_decision_holds(const struct ds_slot_work *work)
+{
+    const struct ds_slot_full *slot = work->slot;
+    const struct ds_consumption *use = &work->findings.consumption;
+    bool as_seen =
+        slot->decision_previous == use->previous_index && slot->decision_kind == (uint8_t)use->kind;
+    return slot->decided && ds_hash_equal(&slot->decision_content, &slot->content) &&
+           (as_seen || use->billable);
 }
 
 static uint8_t state_of(const struct ds_slot_work *work)
@@ -88,7 +109,7 @@ static uint8_t state_of(const struct ds_slot_work *work)
     if (work->findings.chosen == DS_CHOOSE_NONE) {
         return DS_SLOT_empty;
     }
-    if (ds_slot_decision_holds(slot)) {
+    if (ds_slot_decision_holds(work)) {
         return DS_SLOT_decided;
     }
     if (slot->decided) {
@@ -97,7 +118,8 @@ static uint8_t state_of(const struct ds_slot_work *work)
     if (ds_findings_of(&work->findings, DS_RULE_after_billing) != NULL) {
         return DS_SLOT_after_billing;
     }
-    return work->findings.severity == DS_SEVERITY_hold ? DS_SLOT_held : DS_SLOT_read;
+    bool held = work->findings.severity == DS_SEVERITY_hold || work->too_many_swaps;
+    return held ? DS_SLOT_held : DS_SLOT_read;
 }
 
 /* When it was read: what the handheld's clock claimed, as far as the evidence lets it stand. A
@@ -154,53 +176,6 @@ static void result_of(struct ds_slot_work *work)
     }
 }
 
-static struct ds_hash billed_hash(const struct ds_slot_result *r)
-{
-    uint8_t bytes[64];
-    struct ds_builder b;
-    struct ds_slice made = {NULL, 0};
-    ds_builder_init(&b, bytes, sizeof(bytes));
-    ds_put_id(&b, &r->chosen);
-    ds_put_u8(&b, (uint8_t)(r->has_index | r->has_volume << 1 | r->has_previous << 2));
-    ds_put_u64(&b, (uint64_t)r->index);
-    ds_put_u64(&b, (uint64_t)r->previous_index);
-    ds_put_u64(&b, (uint64_t)r->consumption_l);
-    ds_put_u8(&b, r->method);
-    ds_put_u8(&b, r->condition);
-    DS_ASSERT(ds_builder_end(&b, &made) == DS_OK);
-    return ds_hash3(DS_SLICE_LIT("doorstep billed 1"), made, (struct ds_slice){NULL, 0});
-}
-
-/* Export a new revision when billing may have it and its content is new. */
-static enum ds_err export_slot(struct ds_fold *fold, struct ds_slot_full *slot)
-{
-    if (!slot->exportable) {
-        return DS_OK;
-    }
-    struct ds_hash now = billed_hash(&slot->result);
-    if (ds_hash_equal(&now, &slot->exported)) {
-        return DS_OK;
-    }
-    enum { ROOM = 1024 };
-    struct ds_slot *row = DS_FOLD_NEW(fold, struct ds_slot);
-    uint8_t *memory = ds_arena_room(fold->arena, ROOM);
-    if (row == NULL || memory == NULL) {
-        return DS_ERR_NOMEM;
-    }
-    uint32_t supersedes = slot->revision;
-    slot->revision++;
-    slot->exported = now;
-    slot->exported_volume_l = slot->result.consumption_l;
-    ds_slot_fill(slot, row);
-    struct ds_builder builder;
-    struct ds_slice fields;
-    ds_builder_init(&builder, memory, ROOM);
-    DS_TRY(ds_record_encode(ds_record_type_by_number(DS_REC_slot), row, &builder));
-    DS_TRY(ds_builder_end(&builder, &fields));
-    return ds_fold_export(fold, DS_CONSUMER_billing, DS_EXPORT_slot, &slot->id, slot->revision,
-                          supersedes, fields);
-}
-
 /* CASE a closed period's slot was never exported, and nobody's readings are in it but those of an
  * import (no worker behind them, and not remote ones) RESULT it is history that another system has
  * judged and billed: no findings, no export, only the volumes that later slots look back at. */
@@ -235,28 +210,21 @@ static enum ds_err recompute(struct ds_fold *fold, struct ds_slot_full *slot, bo
         work->findings.count = 0;
         work->findings.severity = (enum ds_severity)0;
     }
+    remember_basis(work);
     result_of(work);
     DS_TRY(ds_slot_update_anomalies(fold, work));
     const struct ds_slot_result *r = &slot->result;
     bool settled = r->state == DS_SLOT_read || r->state == DS_SLOT_decided;
+    bool due = work->period_closed || slot->revision > 0; /* What billing has, it keeps. */
     slot->exportable = !taken_over && settled && r->has_volume &&
-                       (work->period_closed || r->state == DS_SLOT_decided) &&
+                       (due || r->state == DS_SLOT_decided) &&
                        (r->state == DS_SLOT_decided || work->findings.consumption.billable);
-    DS_TRY(export_slot(fold, slot));
+    DS_TRY(ds_slot_export(fold, slot, settled || r->state == DS_SLOT_empty));
     bool recent = ds_slot_is_recent(fold, slot);
     slot->shows_history = recent && slot->past_count > 0;
     slot->carries_past = recent && work->alone;
     *changed = !ds_slot_past_same(&was, r);
     return ds_slot_show(fold, slot);
-}
-
-enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot)
-{
-    bool changed = false;
-    DS_TRY(recompute(fold, slot, &changed));
-    return changed ? ds_slot_drop_past(fold, &slot->meter, slot->register_kind, slot->period,
-                                       DS_SLOT_REACH)
-                   : DS_OK;
 }
 
 enum ds_err ds_slot_period_after(struct ds_fold *fold, const struct ds_id *meter,
@@ -276,23 +244,24 @@ enum ds_err ds_slot_period_after(struct ds_fold *fold, const struct ds_id *meter
     return DS_OK;
 }
 
-enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *slot)
+/* Those that look back at a slot: up to the next that goes on from an index, and as many that are
+ * not empty as each looks back at; and again behind each that changed itself. */
+static enum ds_err recompute_successors(struct ds_fold *fold, const struct ds_slot_full *slot)
 {
-    size_t mark = ds_arena_mark(fold->arena);
     struct ds_id meter = slot->meter;
     uint8_t register_kind = slot->register_kind;
     uint32_t period = slot->period;
-    bool changed = false;
-    DS_TRY(recompute(fold, slot, &changed));
-    for (size_t i = 0; i < DS_SLOT_PAST_MAX; i++) {
+    size_t seen = 0;
+    bool index = false;
+    while (seen < DS_SLOT_PAST_MAX || !index) {
+        size_t mark = ds_arena_mark(fold->arena);
+        bool changed = false;
         period++;
         enum ds_err err = ds_slot_period_after(fold, &meter, register_kind, &period);
         if (err == DS_ERR_NOT_FOUND) {
-            ds_arena_rewind(fold->arena, mark);
             return DS_OK;
         }
         DS_TRY(err);
-        ds_arena_rewind(fold->arena, mark);
         struct ds_slot_full *next = ds_slot_new(fold);
         if (next == NULL) {
             return DS_ERR_NOMEM;
@@ -306,7 +275,23 @@ enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *sl
         } else if (carried) {
             DS_TRY(ds_slot_store(fold, next)); /* An old empty slot shows nothing of others. */
         }
+        seen = changed ? 0 : seen + (next->result.state != DS_SLOT_empty);
+        index = !changed && (index || next->result.has_final);
+        ds_arena_rewind(fold->arena, mark);
     }
-    ds_arena_rewind(fold->arena, mark);
-    return ds_slot_drop_past(fold, &meter, register_kind, period, DS_SLOT_REACH - DS_SLOT_PAST_MAX);
+    return DS_OK;
+}
+
+enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot)
+{
+    bool changed = false;
+    DS_TRY(recompute(fold, slot, &changed));
+    return changed ? recompute_successors(fold, slot) : DS_OK;
+}
+
+enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *slot)
+{
+    bool changed = false;
+    DS_TRY(recompute(fold, slot, &changed));
+    return recompute_successors(fold, slot);
 }

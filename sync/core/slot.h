@@ -86,6 +86,9 @@ struct ds_slot_full {
     int64_t decision_volume_l;
     int64_t decision_instant_ms;
     uint64_t decision_position;
+    bool decision_has_basis; /* What the decider saw beside the candidates. */
+    uint8_t decision_kind;   /* enum ds_volume_kind */
+    int64_t decision_previous;
     uint64_t made; /* Of the row; 0: never shown. */
     uint64_t changed;
     struct ds_slot_member member;
@@ -142,7 +145,10 @@ DS_NODISCARD enum ds_err ds_slot_touch(struct ds_fold *fold, const struct ds_id 
 /* Add a reading; recompute the slot and, as far as they change, its successors. */
 DS_NODISCARD enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *reading,
                                              const struct ds_id *meter);
-/* newest: no swap of the meter is known to be later. */
+/* Has the slot room for one more swap? */
+DS_NODISCARD enum ds_err ds_slot_takes_swap(struct ds_fold *fold, const struct ds_swap *swap,
+                                            const struct ds_id *meter, bool *takes);
+/* Into a slot that takes it. newest: no swap of the meter is known to be later. */
 DS_NODISCARD enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
                                           const struct ds_id *meter, bool *newest);
 /* A visit without entry, proven by slip or photo, stands behind an estimate of that period. */
@@ -161,6 +167,9 @@ DS_NODISCARD enum ds_err ds_slot_open(struct ds_fold *fold, const struct ds_id *
 /* Recompute after something around it changed (a period closed, a meter merged, a book moved). */
 DS_NODISCARD enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter,
                                          uint8_t register_kind, uint32_t period);
+/* Have the slots of `into` room for the swaps of `from`? */
+DS_NODISCARD enum ds_err ds_slot_can_merge(struct ds_fold *fold, const struct ds_id *from,
+                                           const struct ds_id *into, bool *can);
 /* All readings of one meter's slots go over to another's (an unknown meter was found to be known).
  */
 DS_NODISCARD enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,

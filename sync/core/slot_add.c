@@ -202,11 +202,11 @@ static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *s
     int64_t unit_l = 0;
     *later = false;
     dial_after(slot, &digits, &unit_l);
-    for (size_t i = 0; i < DS_SLOT_PAST_MAX; i++) {
+    for (;;) {
         period++;
         enum ds_err err = ds_slot_period_after(fold, &slot->meter, slot->register_kind, &period);
         if (err == DS_ERR_NOT_FOUND) {
-            break;
+            return DS_OK;
         }
         DS_TRY(err);
         size_t mark = ds_arena_mark(fold->arena);
@@ -222,7 +222,6 @@ static enum ds_err move_dials(struct ds_fold *fold, const struct ds_slot_full *s
         dial_after(next, &digits, &unit_l);
         ds_arena_rewind(fold->arena, mark);
     }
-    return DS_OK;
 }
 
 /* In the order of their instants. Returns whether none of the slot's is later. */
@@ -233,13 +232,27 @@ static bool put_swap(struct ds_slot_full *slot, const struct ds_swap_seen *seen)
         at--;
     }
     bool last = at == slot->swap_count;
-    if (slot->swap_count < DS_SLOT_SWAPS_MAX) {
-        memmove(&slot->swaps[at + 1], &slot->swaps[at],
-                (slot->swap_count - at) * sizeof(slot->swaps[0]));
-        slot->swaps[at] = *seen;
-        slot->swap_count++;
-    }
+    DS_ASSERT(slot->swap_count < DS_SLOT_SWAPS_MAX); /* Asked before. */
+    memmove(&slot->swaps[at + 1], &slot->swaps[at],
+            (slot->swap_count - at) * sizeof(slot->swaps[0]));
+    slot->swaps[at] = *seen;
+    slot->swap_count++;
     return last;
+}
+
+enum ds_err ds_slot_takes_swap(struct ds_fold *fold, const struct ds_swap *swap,
+                               const struct ds_id *meter, bool *takes)
+{
+    size_t mark = ds_arena_mark(fold->arena);
+    struct ds_slot_full *slot = ds_slot_new(fold);
+    if (slot == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    uint8_t register_kind = (uint8_t)DS_GET(swap, swap, register_kind, DS_REGISTER_mechanical);
+    DS_TRY(ds_slot_load(fold, meter, register_kind, (uint32_t)swap->period, slot));
+    *takes = slot->swap_count < DS_SLOT_SWAPS_MAX;
+    ds_arena_rewind(fold->arena, mark);
+    return DS_OK;
 }
 
 enum ds_err ds_slot_add_swap(struct ds_fold *fold, const struct ds_swap *swap,
@@ -302,6 +315,7 @@ enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
     slot->decision = fold->op_id;
     slot->decision_content = slot->content;
     slot->decision_position = fold->position;
+    slot->decision_has_basis = false;
     slot->decision_instant_ms = decision->instant_ms;
     slot->decision_has_index = DS_HAS(decision, decision, index);
     slot->decision_index = decision->index;
@@ -360,32 +374,63 @@ static enum ds_err move_candidates(struct ds_fold *fold, const struct ds_slot_fu
     return ds_slot_recompute_from(fold, slot);
 }
 
+/* The first slot of a meter at or after *key, which moves behind it; DS_ERR_NOT_FOUND. */
+static enum ds_err next_slot(struct ds_fold *fold, const struct ds_id *meter, struct ds_key *key,
+                             struct ds_slot_full *slot)
+{
+    struct ds_slice found;
+    struct ds_slice value;
+    struct ds_cursor cursor;
+    DS_TRY(ds_txn_at_or_after(fold->txn, DS_TABLE_SLOT, ds_key_slice(key), &found, &value));
+    if (memcmp(found.data, meter->byte, sizeof(meter->byte)) != 0) {
+        return DS_ERR_NOT_FOUND;
+    }
+    ds_cursor_init(&cursor, found);
+    (void)ds_take_bytes(&cursor, sizeof(meter->byte));
+    uint8_t register_kind = ds_take_u8(&cursor);
+    uint32_t period = ds_take_u32(&cursor);
+    *key = ds_key_after(found);
+    return ds_slot_load(fold, meter, register_kind, period, slot);
+}
+
+enum ds_err ds_slot_can_merge(struct ds_fold *fold, const struct ds_id *from,
+                              const struct ds_id *into, bool *can)
+{
+    struct ds_key key = ds_key_slot(from, 0, 0);
+    *can = true;
+    for (;;) {
+        size_t mark = ds_arena_mark(fold->arena);
+        struct ds_slot_full *slot = ds_slot_new(fold);
+        struct ds_slot_full *real = ds_slot_new(fold);
+        if (slot == NULL || real == NULL) {
+            return DS_ERR_NOMEM;
+        }
+        enum ds_err err = next_slot(fold, from, &key, slot);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        DS_TRY(ds_slot_load(fold, into, slot->register_kind, slot->period, real));
+        *can = *can && slot->swap_count + real->swap_count <= DS_SLOT_SWAPS_MAX;
+        ds_arena_rewind(fold->arena, mark);
+    }
+}
+
 enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
                                 const struct ds_id *into)
 {
     struct ds_key key = ds_key_slot(from, 0, 0);
     for (;;) {
-        struct ds_slice found;
-        struct ds_slice value;
-        enum ds_err err =
-            ds_txn_at_or_after(fold->txn, DS_TABLE_SLOT, ds_key_slice(&key), &found, &value);
-        if (err == DS_ERR_NOT_FOUND ||
-            (err == DS_OK && memcmp(found.data, from->byte, sizeof(from->byte)) != 0)) {
-            return DS_OK;
-        }
-        DS_TRY(err);
         size_t mark = ds_arena_mark(fold->arena);
-        struct ds_cursor cursor;
-        ds_cursor_init(&cursor, found);
-        (void)ds_take_bytes(&cursor, sizeof(from->byte));
-        uint8_t register_kind = ds_take_u8(&cursor);
-        uint32_t period = ds_take_u32(&cursor);
-        key = ds_key_after(found);
         struct ds_slot_full *slot = ds_slot_new(fold);
         if (slot == NULL) {
             return DS_ERR_NOMEM;
         }
-        DS_TRY(ds_slot_load(fold, from, register_kind, period, slot));
+        enum ds_err err = next_slot(fold, from, &key, slot);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
         DS_TRY(move_candidates(fold, slot, into));
         slot->count = 0;
         slot->swap_count = 0;

@@ -18,7 +18,7 @@ static enum ds_err put_anomaly(struct ds_fold *fold, struct ds_slot_work *work,
     ds_builder_init(&builder, text, DS_FINDING_TEXT_SIZE);
     ds_finding_put_inputs(finding, &builder);
     DS_TRY(ds_builder_end(&builder, &inputs));
-    bool open = !ds_slot_decision_holds(slot);
+    bool open = !ds_slot_decision_holds(work);
     DS_SET(row, anomaly, rule, finding->rule);
     DS_SET(row, anomaly, slot, slot->id);
     DS_SET(row, anomaly, meter, slot->meter);

@@ -147,6 +147,8 @@ static void put_decision(struct ds_builder *b, const struct ds_slot_full *slot)
     ds_put_signed(b, slot->decision_volume_l);
     ds_put_signed(b, slot->decision_instant_ms);
     ds_put_varint(b, slot->decision_position);
+    ds_put_u8(b, slot->decision_kind);
+    ds_put_signed(b, slot->decision_previous);
 }
 
 static void take_decision(struct ds_cursor *c, struct ds_slot_full *slot)
@@ -161,6 +163,9 @@ static void take_decision(struct ds_cursor *c, struct ds_slot_full *slot)
     slot->decision_volume_l = ds_take_signed(c);
     slot->decision_instant_ms = ds_take_signed(c);
     slot->decision_position = ds_take_varint(c);
+    slot->decision_kind = ds_take_u8(c);
+    slot->decision_previous = ds_take_signed(c);
+    slot->decision_has_basis = true;
 }
 
 static void put_exports(struct ds_builder *b, const struct ds_slot_full *slot)

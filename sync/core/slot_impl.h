@@ -5,7 +5,6 @@
 #include "sync/core/slot.h"
 
 #define DS_SLOT_SPAN_SWAPS_MAX 8
-#define DS_SLOT_REACH (2 * DS_SLOT_PAST_MAX) /* Slots that are asked for a past, empty ones too. */
 
 /* Everything that one recomputation needs; lives in the fold's arena. */
 struct ds_slot_work {
@@ -16,14 +15,21 @@ struct ds_slot_work {
     bool alone; /* No predecessor's swaps are in the span. */
     bool period_closed;
     bool period_over;
+    bool too_many_swaps; /* Of that span: they cannot be computed, somebody has to decide. */
     size_t swap_count;
     /* From here on only what is counted is filled. */
     struct ds_swap_seen swaps[DS_SLOT_SPAN_SWAPS_MAX]; /* Of that span. */
     struct ds_findings findings;
 };
 
-/* Does the standing decision bind to what is known now? */
-bool ds_slot_decision_holds(const struct ds_slot_full *slot);
+/* Does the standing decision bind to what is known now? It binds to the candidates; and what it let
+ * pass that no rule would bill, it lets pass from the same previous index alone. */
+bool ds_slot_decision_holds(const struct ds_slot_work *work);
+/* Tell billing what is new. settled: nobody is waited for; a slot that is empty is. */
+DS_NODISCARD enum ds_err ds_slot_export(struct ds_fold *fold, struct ds_slot_full *slot,
+                                        bool settled);
+/* Has billing last been told that nothing is to be billed? */
+bool ds_slot_is_voided(const struct ds_slot_full *slot);
 /* Rows, links and queue of what the rules found; counts the open ones into work. */
 DS_NODISCARD enum ds_err ds_slot_update_anomalies(struct ds_fold *fold, struct ds_slot_work *work);
 /* The predecessors into the slot, unless it carries them; swaps and dial of the span into work. */
@@ -31,9 +37,6 @@ DS_NODISCARD enum ds_err ds_slot_gather_past(struct ds_fold *fold, struct ds_slo
 /* What a slot is to its successors, and whether two results are the same to them. */
 struct ds_slot_past ds_slot_past_of(uint32_t period, const struct ds_slot_result *result);
 bool ds_slot_past_same(const struct ds_slot_result *a, const struct ds_slot_result *b);
-/* The next slots (as many as steps) forget what they carry. */
-DS_NODISCARD enum ds_err ds_slot_drop_past(struct ds_fold *fold, const struct ds_id *meter,
-                                           uint8_t register_kind, uint32_t period, size_t steps);
 /* Does its book's window hold the slot? */
 DS_NODISCARD enum ds_err ds_slot_is_held(struct ds_fold *fold, const struct ds_slot_full *slot,
                                          bool *held);
@@ -45,9 +48,9 @@ bool ds_slot_is_recent(const struct ds_fold *fold, const struct ds_slot_full *sl
 DS_NODISCARD enum ds_err ds_slot_show(struct ds_fold *fold, struct ds_slot_full *slot);
 /* The billed part of a row, as an export sends it: everything but the history. */
 void ds_slot_fill(const struct ds_slot_full *slot, struct ds_slot *row);
-/* Choose, compute, find, export, show: one slot. */
+/* Choose, compute, find, export, show: one slot, and if it changed those that look back at it. */
 DS_NODISCARD enum ds_err ds_slot_recompute(struct ds_fold *fold, struct ds_slot_full *slot);
-/* The slot, and those after it that look back at it. */
+/* The slot, and in any case those after it that look back at it. */
 DS_NODISCARD enum ds_err ds_slot_recompute_from(struct ds_fold *fold, struct ds_slot_full *slot);
 /* The first slot of (meter, register) at or after a period; DS_ERR_NOT_FOUND behind the last. */
 DS_NODISCARD enum ds_err ds_slot_period_after(struct ds_fold *fold, const struct ds_id *meter,

@@ -51,13 +51,15 @@ bool ds_slot_past_same(const struct ds_slot_result *a, const struct ds_slot_resu
 static void gather_swaps(struct ds_slot_work *work, const struct ds_slot_full *older)
 {
     size_t count = older->swap_count;
-    if (count > 0 && work->swap_count + count <= DS_SLOT_SPAN_SWAPS_MAX) {
+    work->alone = work->alone && count == 0;
+    if (work->swap_count + count > DS_SLOT_SPAN_SWAPS_MAX) {
+        work->too_many_swaps = true;
+    } else if (count > 0) {
         memmove(&work->swaps[count], work->swaps, work->swap_count * sizeof(work->swaps[0]));
         memcpy(work->swaps, older->swaps, count * sizeof(work->swaps[0]));
         work->swap_count += count;
         work->span_digits = older->start_digits;
         work->span_unit_l = older->start_unit_l;
-        work->alone = false;
     }
 }
 
@@ -92,11 +94,16 @@ static enum ds_err gather_one(struct ds_fold *fold, struct ds_slot_work *work,
     if (!slot->nearest.there) {
         slot->nearest = nearest_of(result);
     }
-    slot->past[slot->past_count++] = ds_slot_past_of(*period, result);
+    if (slot->past_count < DS_SLOT_PAST_MAX) {
+        slot->past[slot->past_count++] = ds_slot_past_of(*period, result);
+    } else if (result->has_final) {
+        slot->past[DS_SLOT_PAST_MAX - 1] = ds_slot_past_of(*period, result); /* The start. */
+    }
     return DS_OK;
 }
 
-/* Predecessors, newest first while reading, then turned: rules want them ascending. */
+/* Predecessors, newest first while reading, then turned: rules want them ascending. However far
+ * back the last index is, it is found: the volume runs from there. */
 enum ds_err ds_slot_gather_past(struct ds_fold *fold, struct ds_slot_work *work)
 {
     struct ds_slot_full *slot = work->slot;
@@ -117,7 +124,7 @@ enum ds_err ds_slot_gather_past(struct ds_fold *fold, struct ds_slot_work *work)
     }
     slot->past_count = 0;
     memset(&slot->nearest, 0, sizeof(slot->nearest));
-    for (size_t i = 0; i < DS_SLOT_REACH && slot->past_count < DS_SLOT_PAST_MAX; i++) {
+    while (slot->past_count < DS_SLOT_PAST_MAX || !has_start) {
         enum ds_err err = gather_one(fold, work, older, &period, &has_start);
         if (err == DS_ERR_NOT_FOUND) {
             break;
@@ -129,32 +136,6 @@ enum ds_err ds_slot_gather_past(struct ds_fold *fold, struct ds_slot_work *work)
         struct ds_slot_past swap = slot->past[i];
         slot->past[i] = slot->past[slot->past_count - 1 - i];
         slot->past[slot->past_count - 1 - i] = swap;
-    }
-    return DS_OK;
-}
-
-/* What successors carry of this slot is not true any more. */
-enum ds_err ds_slot_drop_past(struct ds_fold *fold, const struct ds_id *meter,
-                              uint8_t register_kind, uint32_t period, size_t steps)
-{
-    size_t mark = ds_arena_mark(fold->arena);
-    for (size_t i = 0; i < steps; i++) {
-        period++;
-        enum ds_err err = ds_slot_period_after(fold, meter, register_kind, &period);
-        if (err == DS_ERR_NOT_FOUND) {
-            break;
-        }
-        DS_TRY(err);
-        struct ds_slot_full *next = ds_slot_new(fold);
-        if (next == NULL) {
-            return DS_ERR_NOMEM;
-        }
-        DS_TRY(ds_slot_load(fold, meter, register_kind, period, next));
-        if (next->carries_past) {
-            next->carries_past = false;
-            DS_TRY(ds_slot_store(fold, next));
-        }
-        ds_arena_rewind(fold->arena, mark);
     }
     return DS_OK;
 }

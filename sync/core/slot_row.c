@@ -119,6 +119,9 @@ void ds_slot_fill(const struct ds_slot_full *slot, struct ds_slot *row)
     if (slot->exportable) {
         DS_SET(row, slot, exportable, 1);
     }
+    if (ds_slot_is_voided(slot)) {
+        DS_SET(row, slot, voided, 1);
+    }
 }
 
 /* ---- Loading and storing. ---- */

@@ -237,7 +237,7 @@ void check_journal(struct sim *sim)
         check_op(sim, &sim->model.op[i]);
     }
     check_verdicts(sim);
-    office_check_exports(sim);
+    check_billing(sim);
     sim_checked("nothing_lost");
     sim_checked("exactly_once");
 }

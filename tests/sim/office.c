@@ -530,49 +530,6 @@ void office_billing(struct sim *sim)
     free(paper);
 }
 
-/* Every revision of a slot once, in order, each naming the one before it. */
-void office_check_exports(struct sim *sim)
-{
-    enum { SLOTS_MAX = 512 };
-    struct seen {
-        struct ds_id id;
-        uint32_t revision;
-    } *seen = calloc(SLOTS_MAX, sizeof *seen);
-    size_t count = 0;
-    uint64_t position = 0;
-    uint32_t ordinal = 0;
-    DS_ASSERT(seen != NULL);
-    struct ds_txn *txn = server_begin(sim);
-    for (;;) {
-        struct ds_export next;
-        enum ds_err err = ds_export_next(txn, DS_CONSUMER_billing, position, ordinal, &next);
-        if (err == DS_ERR_NOT_FOUND) {
-            break;
-        }
-        SIM_MUST(sim, err);
-        size_t at = 0;
-        while (at < count && !ds_id_equal(&seen[at].id, &next.id)) {
-            at++;
-        }
-        if (at == count && count < SLOTS_MAX) {
-            seen[count++] = (struct seen){.id = next.id};
-        }
-        if (at < count &&
-            (next.revision != seen[at].revision + 1 || next.supersedes != seen[at].revision)) {
-            sim_fail(sim, "exactly_once", "export of slot revision %u after %u, supersedes %u",
-                     next.revision, seen[at].revision, next.supersedes);
-        }
-        if (at < count) {
-            seen[at].revision = next.revision;
-        }
-        position = next.position;
-        ordinal = next.ordinal;
-    }
-    ds_txn_abort(txn);
-    free(seen);
-    sim_checked("exactly_once");
-}
-
 void office_step(struct sim *sim)
 {
     static void (*const acts[])(struct sim * sim, struct paper * paper) = {

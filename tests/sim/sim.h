@@ -249,8 +249,6 @@ void office_revoke(struct sim *sim, struct sim_hand *hand);
 void office_wipe(struct sim *sim, struct sim_hand *hand);
 void office_reassign(struct sim *sim); /* A book goes to somebody else. */
 void office_billing(struct sim *sim);  /* Take exports, write the delivery. */
-/* Billing has got each revision of each slot once, in order. */
-void office_check_exports(struct sim *sim);
 
 /* ---- hand.c ---- */
 void hand_make(struct sim *sim, unsigned index);
@@ -286,6 +284,7 @@ void evil_close(struct sim *sim);
 void check_acked(struct sim *sim); /* acked_is_durable; also while things are broken. */
 void check_taken(struct sim *sim, const struct sim_hand *hand); /* All its work is there. */
 void check_journal(struct sim *sim);                            /* exactly_once, nothing_lost */
+void check_billing(struct sim *sim);   /* exactly_once: what billing would charge */
 void check_newer(struct sim *sim);     /* nothing_lost: what this version does not know. */
 void check_conflicts(struct sim *sim); /* nothing_lost: nobody was silently overruled. */
 void check_authority(struct sim *sim);
