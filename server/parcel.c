@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ARENA_SIZE ((size_t)1024 * 1024)
+#define NAME_SIZE 256 /* A number of 40 characters, however many bytes they have. */
 #define MARGIN 1024 /* Room for the totals line. */
 
 enum ds_err ds_parcel_maker_init(struct ds_parcel_maker *maker)
@@ -36,41 +37,26 @@ void ds_parcel_maker_fini(struct ds_parcel_maker *maker)
 /* ---- Columns: the same for both forms ---- */
 
 struct names { /* By which the other side knows what the export is about. */
-    char account[64];
-    char manufacturer[64];
-    char meter_no[64];
-    char book[64];
+    char account[NAME_SIZE];
+    char manufacturer[NAME_SIZE];
+    char meter_no[NAME_SIZE];
+    char book[NAME_SIZE];
 };
 
-static void copy(char out[static 64], struct ds_slice text)
+static void copy(char out[static NAME_SIZE], struct ds_slice text)
 {
-    size_t size = text.size < 63 ? text.size : 63;
+    size_t size = text.size < NAME_SIZE ? text.size : NAME_SIZE - 1;
 
     memcpy(out, text.data, size);
     out[size] = '\0';
 }
 
-static enum ds_err name_meter(struct ds_view *view, const struct ds_id *id, struct names *names)
+static void take_names(const struct ds_export *export, struct names *names)
 {
-    struct ds_meter meter;
-    enum ds_err err = ds_record_load(view->txn, DS_REC_meter, id, view->arena, &meter);
-
-    if (err == DS_ERR_NOT_FOUND) {
-        return DS_OK;
-    }
-    DS_TRY(err);
-    if (DS_HAS(&meter, meter, manufacturer)) {
-        copy(names->manufacturer, meter.manufacturer);
-    }
-    copy(names->meter_no, meter.meter_no);
-    if (DS_HAS(&meter, meter, account)) {
-        (void)ds_view_number(view, DS_REC_account, &meter.account, names->account,
-                             sizeof(names->account));
-    }
-    if (DS_HAS(&meter, meter, book)) {
-        (void)ds_view_number(view, DS_REC_book, &meter.book, names->book, sizeof(names->book));
-    }
-    return DS_OK;
+    copy(names->account, export->account);
+    copy(names->manufacturer, export->manufacturer);
+    copy(names->meter_no, export->meter_no);
+    copy(names->book, export->book);
 }
 
 static uint8_t record_of(uint8_t kind)
@@ -201,7 +187,7 @@ static enum ds_err add(struct ds_parcel_maker *maker, struct ds_view *view,
     const struct ds_builder lines = maker->lines;
     const struct ds_builder csv_before = maker->csv;
     struct ds_csv_writer csv;
-    struct names names = {"", "", "", ""};
+    struct names names;
     int64_t consumption_l = 0;
 
     DS_ASSERT(type->size <= sizeof(record));
@@ -209,11 +195,9 @@ static enum ds_err add(struct ds_parcel_maker *maker, struct ds_view *view,
     if (export->kind == DS_EXPORT_slot) {
         const struct ds_slot *slot = (const struct ds_slot *)(const void *)record;
 
-        DS_TRY(name_meter(view, &slot->meter, &names));
         consumption_l = DS_GET(slot, slot, consumption_l, 0);
-    } else if (export->kind == DS_EXPORT_meter) {
-        DS_TRY(name_meter(view, &export->id, &names));
     }
+    take_names(export, &names);
     put_line(&maker->lines, export, record, &names);
     ds_csv_writer_init(&csv, &maker->csv, ',');
     put_csv_row(&csv, maker->parcel.consumer, export, record, &names);

@@ -456,6 +456,7 @@ enum ds_err ds_fold_released(struct ds_fold *fold, const struct ds_quarantine_it
     again->device = item->device;
     again->actor = (enum ds_actor_kind)device->kind;
     again->worker = DS_GET(device, device, worker, (struct ds_id){{0}});
+    again->instant_ms = entry.instant_ms; /* Received then: its clocks are read against that. */
     again->anchor_boot = entry.anchor_boot;
     again->anchor_mono_ms = entry.anchor_mono_ms;
     again->op = &op;

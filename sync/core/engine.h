@@ -94,6 +94,11 @@ struct ds_export {
     struct ds_id id; /* Slot, premises or meter. */
     uint32_t revision;
     uint32_t supersedes;    /* 0: none */
+    /* By which the other side knows the meter of a slot or meter, as they were then; else empty. */
+    struct ds_slice account;
+    struct ds_slice manufacturer;
+    struct ds_slice meter_no;
+    struct ds_slice book;
     struct ds_slice fields; /* Canonical map of the record as exported (slot, premises, meter). */
 };
 DS_NODISCARD enum ds_err ds_export_next(struct ds_txn *txn, uint8_t consumer, uint64_t position,

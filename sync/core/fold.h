@@ -111,11 +111,9 @@ DS_NODISCARD enum ds_err ds_slots_from(struct ds_fold *fold, const struct ds_id 
 DS_NODISCARD enum ds_err ds_scopes_of_row(struct ds_fold *fold, struct ds_row_state *row,
                                           struct ds_scope_list *list);
 
-/* Append an export for a consumer. */
+/* Append an export for a consumer, with the numbers that its meter has now (NULL: about none). */
 DS_NODISCARD enum ds_err ds_fold_export(struct ds_fold *fold, uint8_t consumer,
-                                        enum ds_export_kind kind, const struct ds_id *id,
-                                        uint32_t revision, uint32_t supersedes,
-                                        struct ds_slice fields);
+                                        const struct ds_export *export, const struct ds_id *meter);
 
 /* Values of a row's cells; false if absent, cleared or of another type. */
 bool ds_cell_id(struct ds_row_state *row, uint8_t tag, struct ds_id *id);

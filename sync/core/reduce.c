@@ -146,6 +146,21 @@ static bool id_changed(struct ds_row_state *before, struct ds_row_state *after, 
     return !ds_id_equal(old, now);
 }
 
+/* Has any of these fields another value now? */
+static bool any_changed(struct ds_row_state *before, struct ds_row_state *after,
+                        const uint8_t *tags, size_t count)
+{
+    const struct ds_slice none = {NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        const struct ds_cell *old = before->exists ? ds_row_cell(before, tags[i]) : NULL;
+        const struct ds_cell *now = ds_row_cell(after, tags[i]);
+        if (!ds_slice_equal(old == NULL ? none : old->value, now == NULL ? none : now->value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum ds_err touch_both(struct ds_fold *fold, uint8_t type, const struct ds_id *old,
                               const struct ds_id *now)
 {
@@ -189,55 +204,6 @@ static enum ds_err refresh_slots(struct ds_fold *fold, const struct ds_id *meter
     }
 }
 
-static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *before,
-                                 struct ds_row_state *after)
-{
-    struct ds_id old;
-    struct ds_id now;
-    struct ds_id old_book;
-    struct ds_id book;
-    bool moved = id_changed(before, after, DS_TAG_meter_book, &old_book, &book);
-    bool place = id_changed(before, after, DS_TAG_meter_premises, &old, &now);
-    if (moved || place) {
-        DS_TRY(touch_both(fold, DS_REC_premises, &old, &now));
-    }
-    bool payer = id_changed(before, after, DS_TAG_meter_account, &old, &now);
-    if (moved || payer) {
-        DS_TRY(touch_both(fold, DS_REC_account, &old, &now));
-    }
-    if (!moved) {
-        return DS_OK;
-    }
-    if (before->exists) {
-        DS_TRY(refresh_slots(fold, &after->id, &old_book, &book));
-    }
-    if (ds_id_is_none(&book)) {
-        return DS_OK;
-    }
-    /* A meter that joins a book whose periods are open gets its empty slots. */
-    struct ds_key key = ds_link_first(DS_LINK_BOOK_PERIOD, &book);
-    size_t mark = ds_arena_mark(fold->arena);
-    for (;;) {
-        uint32_t period = 0;
-        uint8_t type = 0;
-        struct ds_id id;
-        ds_arena_rewind(fold->arena, mark);
-        enum ds_err err = ds_link_next(fold->txn, &key, &period, &id, &type);
-        if (err == DS_ERR_NOT_FOUND) {
-            return DS_OK;
-        }
-        DS_TRY(err);
-        struct ds_period *row = DS_FOLD_NEW(fold, struct ds_period);
-        if (row == NULL) {
-            return DS_ERR_NOMEM;
-        }
-        DS_TRY(ds_record_load(fold->txn, DS_REC_period, &id, fold->arena, row));
-        if (row->state == DS_PERIOD_open) {
-            DS_TRY(ds_slot_open(fold, &after->id, period));
-        }
-    }
-}
-
 /* A removed or merged meter is read no more. */
 static enum ds_err is_read(struct ds_fold *fold, const struct ds_id *meter, bool *read)
 {
@@ -273,6 +239,82 @@ static enum ds_err each_register(struct ds_fold *fold, const struct ds_id *meter
         }
     }
     return DS_OK;
+}
+
+/* A meter's slots of its book's open periods: made if there is none yet, else computed anew. */
+static enum ds_err refresh_open(struct ds_fold *fold, const struct ds_id *meter,
+                                const struct ds_id *book)
+{
+    struct ds_key key = ds_link_first(DS_LINK_BOOK_PERIOD, book);
+    for (;;) {
+        uint32_t period = 0;
+        uint8_t type = 0;
+        int64_t state = 0;
+        struct ds_id id;
+        enum ds_err err = ds_link_next(fold->txn, &key, &period, &id, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        DS_TRY(ds_desk_period(fold, book, period, &state));
+        if (state == DS_PERIOD_open) {
+            DS_TRY(each_register(fold, meter, period, false));
+        }
+    }
+}
+
+/* What the rules ask of a premises or an account has changed: judge its meters' open slots anew. */
+static enum ds_err inputs_changed(struct ds_fold *fold, enum ds_link meters,
+                                  const struct ds_id *parent)
+{
+    struct ds_key key = ds_link_first(meters, parent);
+    for (;;) {
+        const struct ds_facts *facts = NULL;
+        uint32_t order = 0;
+        uint8_t type = 0;
+        struct ds_id meter;
+        enum ds_err err = ds_link_next(fold->txn, &key, &order, &meter, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        DS_TRY(ds_desk_meter(fold, &meter, &facts));
+        struct ds_id book = facts->book;
+        if (facts->has_book) {
+            DS_TRY(refresh_open(fold, &meter, &book));
+        }
+    }
+}
+
+static enum ds_err meter_changed(struct ds_fold *fold, struct ds_row_state *before,
+                                 struct ds_row_state *after)
+{
+    struct ds_id old;
+    struct ds_id now;
+    struct ds_id old_book;
+    struct ds_id book;
+    bool moved = id_changed(before, after, DS_TAG_meter_book, &old_book, &book);
+    bool place = id_changed(before, after, DS_TAG_meter_premises, &old, &now);
+    if (moved || place) {
+        DS_TRY(touch_both(fold, DS_REC_premises, &old, &now));
+    }
+    bool payer = id_changed(before, after, DS_TAG_meter_account, &old, &now);
+    if (moved || payer) {
+        DS_TRY(touch_both(fold, DS_REC_account, &old, &now));
+    }
+    static const uint8_t dial[] = {DS_TAG_meter_dial_digits, DS_TAG_meter_unit_l,
+                                   DS_TAG_meter_multiplier};
+    static const uint8_t inputs[] = {DS_TAG_meter_kind,       DS_TAG_meter_premises,
+                                     DS_TAG_meter_account,    DS_TAG_meter_yearly_l,
+                                     DS_TAG_meter_expiry_day, DS_TAG_meter_cabinet};
+    if (before->exists && any_changed(before, after, dial, DS_COUNT(dial))) {
+        DS_TRY(ds_slot_correct_dial(fold, &after->id));
+    }
+    if (moved && before->exists) {
+        DS_TRY(refresh_slots(fold, &after->id, &old_book, &book));
+    }
+    bool judged = moved || any_changed(before, after, inputs, DS_COUNT(inputs));
+    return judged && !ds_id_is_none(&book) ? refresh_open(fold, &after->id, &book) : DS_OK;
 }
 
 /* The same for each meter of a book. */
@@ -335,11 +377,26 @@ static enum ds_err period_changed(struct ds_fold *fold, struct ds_row_state *bef
     return old_state == 0 ? shift_window(fold, &book, (uint32_t)period) : DS_OK;
 }
 
-/* GIS hears of what the field or the office confirmed; not of what it or an import told us. */
-static enum ds_err export_place(struct ds_fold *fold, struct ds_row_state *row,
-                                enum ds_export_kind kind)
+/* What GIS keeps: where a premises is, and which meter hangs there. */
+static const uint8_t premises_of_gis[] = {
+    DS_TAG_premises_number,    DS_TAG_premises_district, DS_TAG_premises_street_office,
+    DS_TAG_premises_community, DS_TAG_premises_estate,   DS_TAG_premises_building,
+    DS_TAG_premises_entrance,  DS_TAG_premises_floor,    DS_TAG_premises_room,
+    DS_TAG_premises_lat_e7,    DS_TAG_premises_lon_e7,   DS_TAG_premises_position_quality};
+static const uint8_t meter_of_gis[] = {DS_TAG_meter_manufacturer, DS_TAG_meter_meter_no,
+                                       DS_TAG_meter_kind,         DS_TAG_meter_premises,
+                                       DS_TAG_meter_place,        DS_TAG_meter_state,
+                                       DS_TAG_meter_merged_into};
+
+/* GIS hears of what the field or the office confirmed; not of what it or an import told us, nor of
+ * what it does not keep. */
+static enum ds_err export_place(struct ds_fold *fold, struct ds_row_state *before,
+                                struct ds_row_state *row, enum ds_export_kind kind)
 {
-    if (fold->actor != DS_ACTOR_handheld && fold->actor != DS_ACTOR_console) {
+    bool meter = kind == DS_EXPORT_meter;
+    if ((fold->actor != DS_ACTOR_handheld && fold->actor != DS_ACTOR_console) ||
+        !any_changed(before, row, meter ? meter_of_gis : premises_of_gis,
+                     meter ? DS_COUNT(meter_of_gis) : DS_COUNT(premises_of_gis))) {
         return DS_OK;
     }
     uint8_t name[1 + 1 + 16];
@@ -370,16 +427,22 @@ static enum ds_err export_place(struct ds_fold *fold, struct ds_row_state *row,
     if (memory == NULL) {
         return DS_ERR_NOMEM;
     }
-    struct ds_slice fields;
+    struct ds_export export = {
+        .kind = (uint8_t)kind, .id = row->id, .revision = revision + 1, .supersedes = revision};
     ds_builder_init(&builder, memory, DS_ROW_SIZE_MAX);
     ds_row_put_fields(&builder, row);
-    DS_TRY(ds_builder_end(&builder, &fields));
-    return ds_fold_export(fold, DS_CONSUMER_gis, kind, &row->id, revision + 1, revision, fields);
+    DS_TRY(ds_builder_end(&builder, &export.fields));
+    return ds_fold_export(fold, DS_CONSUMER_gis, &export, meter ? &row->id : NULL);
 }
 
 enum ds_err ds_reduce_entity(struct ds_fold *fold, struct ds_row_state *before,
                              struct ds_row_state *after)
 {
+    static const uint8_t position[] = {DS_TAG_premises_lat_e7, DS_TAG_premises_lon_e7,
+                                       DS_TAG_premises_position_quality,
+                                       DS_TAG_premises_accuracy_m};
+    static const uint8_t judged[] = {DS_TAG_account_class, DS_TAG_account_state,
+                                     DS_TAG_account_tariff};
     int64_t number = 0;
     DS_TRY(relink(fold, before, after));
     switch (after->type) {
@@ -391,13 +454,19 @@ enum ds_err ds_reduce_entity(struct ds_fold *fold, struct ds_row_state *before,
         return DS_OK;
     case DS_REC_meter:
         DS_TRY(meter_changed(fold, before, after));
-        return export_place(fold, after, DS_EXPORT_meter);
+        return export_place(fold, before, after, DS_EXPORT_meter);
     case DS_REC_premises:
         /* Scopes hang on its meters, which may have come first. */
         DS_TRY(ds_fold_touch(fold, DS_REC_premises, &after->id));
-        return export_place(fold, after, DS_EXPORT_premises);
+        if (any_changed(before, after, position, DS_COUNT(position))) {
+            DS_TRY(inputs_changed(fold, DS_LINK_PREMISES_METER, &after->id));
+        }
+        return export_place(fold, before, after, DS_EXPORT_premises);
     case DS_REC_account:
-        return ds_fold_touch(fold, DS_REC_account, &after->id);
+        DS_TRY(ds_fold_touch(fold, DS_REC_account, &after->id));
+        return any_changed(before, after, judged, DS_COUNT(judged))
+                   ? inputs_changed(fold, DS_LINK_ACCOUNT_METER, &after->id)
+                   : DS_OK;
     case DS_REC_period:
         DS_TRY(ds_fold_touch(fold, DS_REC_period, &after->id));
         return period_changed(fold, before, after);

@@ -58,7 +58,8 @@ static enum ds_err any_task(struct ds_fold *fold, bool *any)
     return DS_OK;
 }
 
-/* An open task at the meter that this reading fulfils: the one it names, or a re-read. */
+/* An open task at the meter that this reading fulfils: the one it names, or one to read it that
+ * its writer had before him. What was read before the order came answers nothing. */
 static enum ds_err fulfil_tasks(struct ds_fold *fold, const struct ds_id *meter,
                                 const struct ds_reading *reading)
 {
@@ -79,14 +80,17 @@ static enum ds_err fulfil_tasks(struct ds_fold *fold, const struct ds_id *meter,
         DS_TRY(err);
         size_t mark = ds_arena_mark(fold->arena);
         struct ds_task *task = DS_FOLD_NEW(fold, struct ds_task);
-        if (task == NULL) {
+        struct ds_row_state *row = DS_FOLD_NEW(fold, struct ds_row_state);
+        if (task == NULL || row == NULL) {
             return DS_ERR_NOMEM;
         }
+        DS_TRY(ds_row_load(fold->txn, DS_REC_task, &id, fold->arena, row));
         DS_TRY(ds_record_load(fold->txn, DS_REC_task, &id, fold->arena, task));
         bool named = DS_HAS(reading, reading, task) && ds_id_equal(&reading->task, &id);
         bool fits = (task->kind == DS_TASK_KIND_re_read || task->kind == DS_TASK_KIND_read) &&
                     DS_GET(task, task, period, reading->period) == reading->period &&
-                    reading->method == DS_METHOD_on_site && DS_HAS(reading, reading, index);
+                    reading->method == DS_METHOD_on_site && DS_HAS(reading, reading, index) &&
+                    fold->op->seen >= row->made;
         if (named || fits) {
             uint8_t bytes[32];
             struct ds_builder builder;

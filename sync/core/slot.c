@@ -15,6 +15,7 @@ static enum ds_err gather_facts(struct ds_fold *fold, struct ds_slot_work *work)
     if (work->span_unit_l != 0) {
         work->facts.unit_l = work->span_unit_l;
     }
+    work->facts.multiplier = slot->multiplier;
     slot->has_book = facts->has_book;
     slot->book = facts->book;
     if (slot->has_book) {

@@ -68,6 +68,7 @@ struct ds_slot_full {
     struct ds_slot_result result;
     uint8_t start_digits; /* Dial at the slot's start; 0: the meter's own. */
     int64_t start_unit_l;
+    int64_t multiplier; /* As remembered with the dial; 0: 1. */
     bool visit_proven;
     uint8_t dropped; /* Candidates beyond the limit. */
     uint32_t revision;
@@ -145,6 +146,9 @@ DS_NODISCARD enum ds_err ds_slot_touch(struct ds_fold *fold, const struct ds_id 
 /* Add a reading; recompute the slot and, as far as they change, its successors. */
 DS_NODISCARD enum ds_err ds_slot_add_reading(struct ds_fold *fold, const struct ds_reading *reading,
                                              const struct ds_id *meter);
+/* The meter's dial or multiplier was corrected (a dial that was changed tells it by its swap): what
+ * hangs there since the last swap is computed anew, but for what billing has. */
+DS_NODISCARD enum ds_err ds_slot_correct_dial(struct ds_fold *fold, const struct ds_id *meter);
 /* Has the slot room for one more swap? */
 DS_NODISCARD enum ds_err ds_slot_takes_swap(struct ds_fold *fold, const struct ds_swap *swap,
                                             const struct ds_id *meter, bool *takes);
@@ -161,10 +165,8 @@ struct ds_hash ds_slot_shown(const struct ds_slot_full *slot);
 /* Apply a decision that was found to bind to the slot's present candidates. */
 DS_NODISCARD enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
                                         const struct ds_decision *decision);
-/* Make the empty slot of an opened period; drop nothing that is there. */
-DS_NODISCARD enum ds_err ds_slot_open(struct ds_fold *fold, const struct ds_id *meter,
-                                      uint32_t period);
-/* Recompute after something around it changed (a period closed, a meter merged, a book moved). */
+/* Recompute, or make the empty one, after something around it changed (a period opened,
+ * a period closed, a meter merged, a book moved). */
 DS_NODISCARD enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter,
                                          uint8_t register_kind, uint32_t period);
 /* Have the slots of `into` room for the swaps of `from`? */

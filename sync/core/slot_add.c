@@ -132,6 +132,7 @@ static enum ds_err dial_of_next(struct ds_fold *fold, struct ds_slot_full *slot)
         DS_TRY(ds_slot_load(fold, &slot->meter, slot->register_kind, period, next));
         slot->start_digits = next->start_digits;
         slot->start_unit_l = next->start_unit_l;
+        slot->multiplier = next->multiplier;
     }
     ds_arena_rewind(fold->arena, mark);
     return err == DS_ERR_NOT_FOUND ? DS_OK : err;
@@ -162,6 +163,7 @@ static enum ds_err remember_dial(struct ds_fold *fold, struct ds_slot_full *slot
     slot->start_digits =
         (uint8_t)(facts->has_digits ? facts->rule.dial_digits : DS_DIAL_DIGITS_DEFAULT);
     slot->start_unit_l = facts->has_unit ? facts->rule.unit_l : DS_UNIT_L_DEFAULT;
+    slot->multiplier = facts->rule.multiplier;
     return DS_OK;
 }
 
@@ -324,11 +326,6 @@ enum ds_err ds_slot_decide(struct ds_fold *fold, struct ds_slot_full *slot,
     return ds_slot_recompute_from(fold, slot);
 }
 
-enum ds_err ds_slot_open(struct ds_fold *fold, const struct ds_id *meter, uint32_t period)
-{
-    return ds_slot_refresh(fold, meter, DS_REGISTER_mechanical, period);
-}
-
 enum ds_err ds_slot_refresh(struct ds_fold *fold, const struct ds_id *meter, uint8_t register_kind,
                             uint32_t period)
 {
@@ -416,10 +413,30 @@ enum ds_err ds_slot_can_merge(struct ds_fold *fold, const struct ds_id *from,
     }
 }
 
+/* Its readings and swaps are shown with the meter that it really is. */
+static enum ds_err move_events(struct ds_fold *fold, const struct ds_id *from,
+                               const struct ds_id *into)
+{
+    struct ds_key key = ds_link_first(DS_LINK_METER_EVENT, from);
+    for (;;) {
+        uint32_t period = 0;
+        uint8_t type = 0;
+        struct ds_id id;
+        enum ds_err err = ds_link_next(fold->txn, &key, &period, &id, &type);
+        if (err == DS_ERR_NOT_FOUND) {
+            return DS_OK;
+        }
+        DS_TRY(err);
+        DS_TRY(ds_fold_unlink(fold, DS_LINK_METER_EVENT, from, period, &id));
+        DS_TRY(ds_fold_link(fold, DS_LINK_METER_EVENT, into, period, &id, type));
+    }
+}
+
 enum ds_err ds_slot_merge_meter(struct ds_fold *fold, const struct ds_id *from,
                                 const struct ds_id *into)
 {
     struct ds_key key = ds_key_slot(from, 0, 0);
+    DS_TRY(move_events(fold, from, into));
     for (;;) {
         size_t mark = ds_arena_mark(fold->arena);
         struct ds_slot_full *slot = ds_slot_new(fold);

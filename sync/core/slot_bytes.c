@@ -483,6 +483,7 @@ void ds_slot_put(struct ds_builder *b, const struct ds_slot_full *slot)
     put_result(b, slot);
     ds_put_u8(b, slot->start_digits);
     ds_put_signed(b, slot->start_unit_l);
+    ds_put_signed(b, slot->multiplier);
     ds_put_u8(b, slot->dropped);
     ds_put_varint(b, slot->made);
     ds_put_varint(b, slot->changed);
@@ -521,6 +522,7 @@ enum ds_err ds_slot_peek_member(struct ds_slice bytes, bool *member)
     (void)take_result(&cursor, &result);
     (void)ds_take_u8(&cursor);
     (void)ds_take_signed(&cursor);
+    (void)ds_take_signed(&cursor);
     (void)ds_take_u8(&cursor);
     for (size_t i = 0; i < NUMBERS; i++) {
         (void)ds_take_varint(&cursor);
@@ -539,6 +541,7 @@ enum ds_err ds_slot_parse(struct ds_slice bytes, struct ds_slot_full *slot)
     uint8_t chosen = take_result(&cursor, &slot->result);
     slot->start_digits = ds_take_u8(&cursor);
     slot->start_unit_l = ds_take_signed(&cursor);
+    slot->multiplier = ds_take_signed(&cursor);
     slot->dropped = ds_take_u8(&cursor);
     slot->made = ds_take_varint(&cursor);
     slot->changed = ds_take_varint(&cursor);

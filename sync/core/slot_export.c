@@ -49,17 +49,17 @@ enum ds_err ds_slot_export(struct ds_fold *fold, struct ds_slot_full *slot, bool
     if (row == NULL || memory == NULL) {
         return DS_ERR_NOMEM;
     }
-    uint32_t supersedes = slot->revision;
+    struct ds_export export = {
+        .kind = DS_EXPORT_slot, .id = slot->id, .supersedes = slot->revision};
     slot->revision++;
     slot->exported = now;
     slot->exported_volume_l = cancel ? 0 : slot->result.consumption_l;
     ds_slot_fill(slot, row);
     DS_SET(row, slot, consumption_l, slot->exported_volume_l);
     struct ds_builder builder;
-    struct ds_slice fields;
     ds_builder_init(&builder, memory, ROOM);
     DS_TRY(ds_record_encode(ds_record_type_by_number(DS_REC_slot), row, &builder));
-    DS_TRY(ds_builder_end(&builder, &fields));
-    return ds_fold_export(fold, DS_CONSUMER_billing, DS_EXPORT_slot, &slot->id, slot->revision,
-                          supersedes, fields);
+    DS_TRY(ds_builder_end(&builder, &export.fields));
+    export.revision = slot->revision;
+    return ds_fold_export(fold, DS_CONSUMER_billing, &export, &slot->meter);
 }

@@ -150,7 +150,13 @@ static void outbox__what_failed_goes_out_again_under_the_same_key_with_the_same_
     set_period(o, DS_PERIOD_reading_closed);
     billing.next = DS_ERR_UNREACHABLE;
     assert_int_equal(deliver(o, DS_CONSUMER_billing, DS_ERR_UNREACHABLE), 0);
-    /* More comes meanwhile; the parcel on its way stays as it was planned. */
+    /* More comes meanwhile, and meter and account are renamed; the parcel on its way stays as it
+     * was planned. */
+    (void)snprintf(drafts, sizeof(drafts),
+                   "[{\"type\":\"meter\",\"id\":\"%s\",\"fields\":{\"meter_no\":\"Z9\"}},"
+                   "{\"type\":\"account\",\"id\":\"%s\",\"fields\":{\"number\":\"Y9\"}}]",
+                   test_hex(&o->meter[0]), test_hex(&o->account[0]));
+    test_office_import(o, "import", drafts);
     test_office_read(o, 0, 202602, 150, ",\"instant_ms\":1767920000000");
     (void)snprintf(drafts, sizeof(drafts),
                    "[{\"type\":\"period\",\"id\":\"%s\",\"fields\":{\"book\":\"%s\","
@@ -169,6 +175,8 @@ static void outbox__what_failed_goes_out_again_under_the_same_key_with_the_same_
     assert_string_not_equal(billing.keys[1], billing.keys[2]);
     assert_int_equal(billing.copy_size[0], billing.copy_size[1]);
     assert_memory_equal(billing.copy[0], billing.copy[1], billing.copy_size[0]);
+    assert_null(memmem(billing.copy[1], billing.copy_size[1], "Z9", 2));
+    assert_non_null(memmem(billing.copy[2], billing.copy_size[2], "\"meter_no\":\"Z9\"", 15));
     assert_int_equal(billing.exports, 5);
 }
 

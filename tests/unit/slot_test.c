@@ -369,6 +369,9 @@ static void a_swap_that_comes_late_moves_the_dial_of_a_slot_far_behind(void **st
     read_as_import(&s.meter[0], TEST_PERIOD, 100);
     int32_t end = empty_months(20);
     read_as_import(&s.meter[0], end, 60);
+    s.now_ms += 30 * DAY_MS;
+    assert_true(swap_dial(&s.meter[0], end, 9, 60)); /* So the late one is not the newest. */
+    s.now_ms -= 30 * DAY_MS;
     DS_SET(&swap, swap, meter, s.meter[0]);
     DS_SET(&swap, swap, period, TEST_PERIOD);
     DS_SET(&swap, swap, instant_ms, s.now_ms + 1);
@@ -381,6 +384,66 @@ static void a_swap_that_comes_late_moves_the_dial_of_a_slot_far_behind(void **st
     load_slot(&s.meter[0], end, &slot);
     assert_int_equal(slot.previous_index, 0);
     assert_int_equal(slot.consumption_l, 6000);
+}
+
+static void set_unit(const struct ds_id *meter, int64_t unit_l, int64_t multiplier)
+{
+    struct ds_meter change = {.walk_order = 0};
+    if (unit_l > 0) {
+        DS_SET(&change, meter, unit_l, unit_l);
+    }
+    if (multiplier > 0) {
+        DS_SET(&change, meter, multiplier, multiplier);
+    }
+    test_write(&s, &s.import, DS_REC_meter, meter, &change);
+}
+
+static void a_dial_that_was_written_down_wrongly_is_billed_as_corrected(void **state)
+{
+    (void)state;
+    struct ds_slot slot;
+    read_as_import(&s.meter[0], BEFORE, 500);
+    (void)test_reading(&s, &reader, 0, 520, TEST_PERIOD);
+    set_unit(&s.meter[0], 100, 0);
+    load_slot(&s.meter[0], TEST_PERIOD, &slot);
+    assert_int_equal(slot.consumption_l, 2000);
+    set_unit(&s.meter[0], 0, 40);
+    load_slot(&s.meter[0], TEST_PERIOD, &slot);
+    assert_int_equal(slot.consumption_l, 80000);
+    /* The empty slot of the next month was made before: it counts as corrected, too. */
+    int32_t next = empty_months(1);
+    set_unit(&s.meter[0], 10, 1);
+    read_as_import(&s.meter[0], next, 530);
+    load_slot(&s.meter[0], next, &slot);
+    assert_int_equal(slot.consumption_l, 100);
+}
+
+static void what_billing_has_does_not_change_with_the_dial_or_the_multiplier(void **state)
+{
+    (void)state;
+    struct ds_slot slot;
+    read_as_import(&s.meter[0], BEFORE, 500);
+    (void)test_reading(&s, &reader, 0, 520, TEST_PERIOD);
+    set_period(&s.book, TEST_PERIOD, DS_PERIOD_reading_closed);
+    set_unit(&s.meter[0], 100, 99);
+    assert_int_equal(decide(&s.meter[0], BEFORE, DS_ACTION_correct, 510), 0);
+    load_slot(&s.meter[0], TEST_PERIOD, &slot);
+    assert_int_equal(slot.consumption_l, 10000);
+    assert_int_equal(billed_l(), 10000);
+}
+
+static void a_corrected_dial_counts_from_the_last_swap(void **state)
+{
+    (void)state;
+    struct ds_slot slot;
+    read_as_import(&s.meter[0], BEFORE, 500);
+    assert_true(swap_dial(&s.meter[0], TEST_PERIOD, 0, 510));
+    (void)test_reading(&s, &reader, 0, 7, TEST_PERIOD);
+    load_slot(&s.meter[0], TEST_PERIOD, &slot);
+    assert_int_equal(slot.consumption_l, 17000);
+    set_unit(&s.meter[0], 100, 0);
+    load_slot(&s.meter[0], TEST_PERIOD, &slot);
+    assert_int_equal(slot.consumption_l, 10700);
 }
 
 static void what_billing_has_stays_with_it_when_the_meter_moves_to_another_book(void **state)
@@ -397,6 +460,8 @@ static void what_billing_has_stays_with_it_when_the_meter_moves_to_another_book(
     assert_true(ds_id_equal(&slot.book, &s.other_book));
     assert_int_equal(slot.exportable, 1);
     assert_int_equal(billed_l(), 20000);
+    load_slot(&s.meter[0], BEFORE, &slot);
+    assert_true(ds_id_equal(&slot.book, &s.other_book));
     assert_int_equal(decide(&s.meter[0], BEFORE, DS_ACTION_correct, 505), 0);
     load_slot(&s.meter[0], TEST_PERIOD, &slot);
     assert_int_equal(slot.revision, 2);
@@ -418,6 +483,9 @@ int main(void)
         CASE(a_correction_reaches_the_next_reading_however_far_it_is),
         CASE(a_correction_reaches_the_next_but_one_reading_through_readings_without_index),
         CASE(a_swap_that_comes_late_moves_the_dial_of_a_slot_far_behind),
+        CASE(a_dial_that_was_written_down_wrongly_is_billed_as_corrected),
+        CASE(what_billing_has_does_not_change_with_the_dial_or_the_multiplier),
+        CASE(a_corrected_dial_counts_from_the_last_swap),
         CASE(what_billing_has_stays_with_it_when_the_meter_moves_to_another_book),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
