@@ -374,7 +374,8 @@ void ds_row_put_plain(struct ds_builder *builder, const struct ds_row_head *head
     for (size_t i = 0; i < head->scope_count; i++) {
         ds_put_scope(builder, &head->scopes[i]);
     }
-    ds_put_u8(builder, 0); /* Writes, cells, groups of siblings. */
+    ds_put_u8(builder, 0); /* Writes, cells, groups of siblings, bases. */
+    ds_put_u8(builder, 0);
     ds_put_u8(builder, 0);
     ds_put_u8(builder, 0);
     ds_put_bytes(builder, fields);
