@@ -12,7 +12,7 @@
 
 #define ARENA_SIZE ((size_t)1024 * 1024)
 #define NAME_SIZE 256 /* A number of 40 characters, however many bytes they have. */
-#define MARGIN 1024 /* Room for the totals line. */
+#define MARGIN 1024   /* Room for the totals line. */
 
 enum ds_err ds_parcel_maker_init(struct ds_parcel_maker *maker)
 {

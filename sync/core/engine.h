@@ -93,7 +93,7 @@ struct ds_export {
     uint8_t kind;    /* enum ds_export_kind */
     struct ds_id id; /* Slot, premises or meter. */
     uint32_t revision;
-    uint32_t supersedes;    /* 0: none */
+    uint32_t supersedes; /* 0: none */
     /* By which the other side knows the meter of a slot or meter, as they were then; else empty. */
     struct ds_slice account;
     struct ds_slice manufacturer;
