@@ -411,17 +411,21 @@ static enum ds_err take_locked(struct hearing *a)
     return ds_contact_store(&a->h->vault, a->txn, &a->h->arena, contact);
 }
 
-/* A row that rotted must not stand in the way of every later answer: it is fetched anew. */
+/* A row that rotted must not stand in the way of every later answer: it is fetched anew. The lease
+ * that came with the answer is kept, for without one nobody can look. */
 static enum ds_err mend(struct hearing *a, enum ds_err err)
 {
     struct ds_handheld *h = a->h;
-    struct ds_txn *txn;
-    uint64_t bad;
+    uint64_t bad = 0;
     if (err != DS_ERR_INTEGRITY || h->talk.locked) {
         return err;
     }
-    DS_TRY(ds_hand_begin(h, &txn));
-    DS_TRY(ds_hand_end(h, txn, ds_replica_mend(h, txn, &bad)));
+    DS_TRY(ds_hand_begin(h, &a->txn));
+    enum ds_err mended = take_lease(a);
+    if (mended == DS_OK && h->vault.pulled.open) {
+        mended = ds_replica_mend(h, a->txn, &bad);
+    }
+    DS_TRY(ds_hand_end(h, a->txn, mended));
     if (bad > 0) {
         ds_detail_set(a->detail, "stored rows were damaged; they are fetched anew", NULL);
     }

@@ -141,8 +141,8 @@ void hand_close(struct sim_hand *hand)
 static void enrol(struct sim_hand *hand)
 {
     struct sim *sim = hand->sim;
-    uint8_t text[1024];
-    uint8_t request[2048];
+    static uint8_t text[1024]; /* One simulation at a time. */
+    static uint8_t request[2048];
     size_t request_size = 0;
     struct ds_builder code;
     struct ds_builder answer;
@@ -307,11 +307,11 @@ static void recorded(struct sim_hand *hand, struct model_op *op, int err,
         model_drop(&sim->model);
         break;
     case DS_E_LOCKED: /* Without a lease facts are recorded; what was pulled is not edited. */
-        if (is_lapsed(hand)) {
-            model_drop(&sim->model);
-            break;
+        if (!is_lapsed(hand)) {
+            sim_fail(sim, "always_progress", "h%u cannot record %s: locked", hand->index, what);
         }
-        /* fall through */
+        model_drop(&sim->model);
+        break;
     default:
         sim_fail(sim, "always_progress", "h%u cannot record %s: %s %s", hand->index, what,
                  ds_handheld_error_name(err), detail);
@@ -776,6 +776,19 @@ static void deliver_locked(struct sim_hand *hand)
     } else if (err != DS_E_OK) {
         sim_fail(sim, "always_progress", "h%u does not unlock: %s %s", hand->index,
                  ds_handheld_error_name(err), detail.text);
+    }
+}
+
+/* What rotted and was met by nobody is found by the scrub that the SDK asks for now and then. */
+void hand_scrub(struct sim_hand *hand)
+{
+    struct ds_handheld_detail detail = {{0}};
+    uint64_t values = 0;
+    uint64_t bad = 0;
+    if (hand->sdk != NULL && hand->rotted) {
+        int err = ds_handheld_scrub(hand->sdk, &values, &bad, &detail);
+        trace_line(&hand->sim->trace, "h%u is scrubbed: %s", hand->index,
+                   ds_handheld_error_name(err));
     }
 }
 

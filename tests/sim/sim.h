@@ -251,6 +251,7 @@ void office_reassign(struct sim *sim); /* A book goes to somebody else. */
 void office_billing(struct sim *sim);  /* Take exports, write the delivery. */
 
 /* ---- hand.c ---- */
+void hand_scrub(struct sim_hand *hand);
 void hand_make(struct sim *sim, unsigned index);
 void hand_close(struct sim_hand *hand);
 void hand_open(struct sim_hand *hand);
