@@ -232,25 +232,13 @@ static struct ds_handheld_row look_at(struct sim_hand *hand, const struct ds_id 
     return row;
 }
 
-/* Does the server's row show this op's text? */
-static bool stands_on_server(struct sim *sim, const struct model_op *op)
-{
-    struct look_row row;
-    struct ds_txn *txn = server_begin(sim);
-    bool stands = look_row(sim, txn, DS_REC_premises, &op->entity, &row) &&
-                  model_find(&sim->model, row.fields) == op;
-    ds_txn_abort(txn);
-    return stands;
-}
-
 static bool is_lapsed(struct sim_hand *hand)
 {
     struct ds_handheld_status status;
     return ds_handheld_status(hand->sdk, &status) == DS_E_OK && status.lapsed;
 }
 
-/* Work never blinks out of sight: what is not acknowledged is seen on the screen, and so is what
- * was taken and stands, as long as the row is held. */
+/* Work never blinks out of sight: what is not acknowledged is seen on the screen. */
 static void check_overlay(struct sim_hand *hand)
 {
     struct sim *sim = hand->sim;
@@ -261,11 +249,7 @@ static void check_overlay(struct sim_hand *hand)
         if (!(op->storages >> hand->index & 1) || op->type != DS_REC_premises) {
             continue;
         }
-        if (!op->certain) {
-            return;
-        }
-        if (op->acked &&
-            (look_at(hand, &op->entity, false, &err).used == 0 || !stands_on_server(sim, op))) {
+        if (!op->certain || op->acked) {
             return;
         }
         struct ds_handheld_row row = look_at(hand, &op->entity, true, &err);
@@ -274,8 +258,8 @@ static void check_overlay(struct sim_hand *hand)
         bool closed = err == DS_E_LOCKED && is_lapsed(hand); /* Without a lease nobody looks. */
         bool rotten = err == DS_E_INTEGRITY && hand->rotted;
         if (shown != op && err != DS_E_IO && !closed && !rotten) {
-            sim_fail(sim, "nothing_lost", "h%u does not show its %s op #%07u (%s)", hand->index,
-                     op->acked ? "standing" : "pending", op->serial, ds_handheld_error_name(err));
+            sim_fail(sim, "nothing_lost", "h%u does not show its pending op #%07u (%s)",
+                     hand->index, op->serial, ds_handheld_error_name(err));
         }
         sim_checked("nothing_lost");
         return;
