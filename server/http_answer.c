@@ -43,8 +43,8 @@ static const char *reason_of(int status)
 }
 
 /* On every answer that a browser may see: nothing is to be framed, sniffed, cached or run. */
-#define CLOSE_HEADER "Connection: close\r\n"
 #define SECURITY_HEADERS                                                                           \
+    "Connection: close\r\n"                                                                        \
     "Cache-Control: no-store\r\n"                                                                  \
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'\r\n"     \
     "Cross-Origin-Resource-Policy: same-origin\r\n"                                                \
@@ -69,14 +69,12 @@ void ds_http_put_head(struct ds_builder *out, const struct ds_http_answer *answe
 {
     struct ds_slice extra = {NULL, 0};
 
-    ds_put_text(out, "HTTP/1.1 ");
+    /* In HTTP/1.0 the connection ends with the answer, and no line need say so. */
+    ds_put_text(out, answer->bare ? "HTTP/1.0 " : "HTTP/1.1 ");
     ds_put_decimal(out, answer->status);
     ds_put_text(out, " ");
     ds_put_text(out, reason_of(answer->status));
-    ds_put_text(out, "\r\n" CLOSE_HEADER);
-    if (!answer->bare) {
-        ds_put_text(out, SECURITY_HEADERS);
-    }
+    ds_put_text(out, answer->bare ? "\r\n" : "\r\n" SECURITY_HEADERS);
     if (answer->content_type != NULL) {
         ds_put_text(out, "Content-Type: ");
         ds_put_text(out, answer->content_type);

@@ -184,6 +184,7 @@ struct ds_handheld_options {
     unsigned battery;        /* Percent told in health; 0: unknown. */
     unsigned keep_days;      /* 0: DS_HANDHELD_KEEP_DAYS. */
     uint32_t request_budget; /* First size of a request, a quarter of an answer's; 0: 65,536. */
+    bool columns;            /* Speak the smallest form of the exchange (FORMAT.md, "Columns"). */
 };
 
 /* ---- Life ----------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "handheld-sdk/src/ask.h"
 
 #include "handheld-sdk/src/customer.h"
+#include "handheld-sdk/src/line.h"
 #include "handheld-sdk/src/witness.h"
 
 #include <stdlib.h>
@@ -101,7 +102,9 @@ static void add_health(struct asking *a)
     health->mono_ms = ds_ports_mono_ms(&h->ports);
     health->wall_ms = ds_ports_now_ms(&h->ports);
     health->battery_percent = h->battery;
-    health->version = VERSION_TEXT;
+    if (!h->talk.columns || !h->talk.version_told) {
+        health->version = VERSION_TEXT;
+    }
     if (ds_store_room(h->store, &room) == DS_OK && room.limit != UINT64_MAX) {
         health->free_kib = (room.limit > room.used ? room.limit - room.used : 0) / 1024;
     }
@@ -215,20 +218,54 @@ static enum ds_err fill(struct asking *a)
     return a->h->talk.locked ? fill_locked(a) : fill_open(a);
 }
 
-static enum ds_err seal(struct asking *a, struct ds_builder *out)
+static enum ds_err seal_plain(struct asking *a, struct ds_builder *builder, struct ds_builder *out)
 {
     struct ds_handheld *h = a->h;
-    struct ds_builder builder;
     struct ds_slice plain;
-    size_t size = a->arena.size - ds_arena_mark(&a->arena) - 64;
+    ds_request_put(builder, &a->request);
+    DS_TRY(ds_builder_end(builder, &plain));
+    ds_envelope_seal(&h->codec, &h->link.up, &h->identity.device, h->talk.counter, plain, out);
+    return out->failed ? DS_ERR_LIMIT : DS_OK;
+}
+
+static enum ds_err seal_columns(struct asking *a, struct ds_builder *builder,
+                                struct ds_builder *out)
+{
+    struct ds_handheld *h = a->h;
+    struct ds_slice plain;
+    struct ds_line *line = ds_arena_alloc(&a->arena, sizeof(*line));
+    if (line == NULL) {
+        return DS_ERR_LIMIT;
+    }
+    /* What this request brings waits no longer when it is read. */
+    uint64_t brought = 0;
+    for (size_t i = 0; i < h->talk.sent_count; i++) {
+        brought += h->talk.sent[i].count;
+    }
+    struct ds_health *health = &a->request.health;
+    health->unsent -= brought < health->unsent ? brought : health->unsent;
+    health->oldest_unsent_ms = health->unsent > 0 ? health->oldest_unsent_ms : 0;
+    a->request.at_one = ds_line_at_one(h, &a->request.position);
+    ds_line_init(line, h, a->txn, &a->arena);
+    line->request = &a->request;
+    ds_wire_asked_of(&a->request, &h->talk.said);
+    DS_TRY(ds_wire_request_put(builder, &line->wire, &a->request));
+    DS_TRY(ds_builder_end(builder, &plain));
+    ds_envelope_seal_up(&h->codec, &h->link.up, &h->identity.device, h->talk.counter, plain, out);
+    return out->failed ? DS_ERR_LIMIT : DS_OK;
+}
+
+static enum ds_err seal(struct asking *a, struct ds_builder *out)
+{
+    struct ds_builder builder;
+    /* Columns are made beside what they are made of. */
+    size_t left = a->arena.size - ds_arena_mark(&a->arena) - 64;
+    size_t size = a->h->talk.columns ? left / 2 : left;
     ds_builder_init(&builder, ds_arena_room(&a->arena, size), size);
     if (builder.data == NULL) {
         return DS_ERR_LIMIT;
     }
-    ds_request_put(&builder, &a->request);
-    DS_TRY(ds_builder_end(&builder, &plain));
-    ds_envelope_seal(&h->codec, &h->link.up, &h->identity.device, h->talk.counter, plain, out);
-    return out->failed ? DS_ERR_LIMIT : DS_OK;
+    return a->h->talk.columns ? seal_columns(a, &builder, out) : seal_plain(a, &builder, out);
 }
 
 /* ---- The whole. ---- */
@@ -259,6 +296,7 @@ enum ds_err ds_ask(struct ds_handheld *h, struct ds_builder *out, struct ds_deta
     talk->locked = !h->vault.open || talk->sealed_only;
     talk->no_rows = talk->locked || ds_vault_lapsed(&h->vault) ||
                     ds_hand_room(h, DS_HANDHELD_ROOM_PULL) != DS_OK;
+    talk->columns = h->columns && !talk->locked && !talk->plain && !ds_vault_lapsed(&h->vault);
     talk->counter = ++h->contact.counter;
     talk->sent_count = 0;
     talk->key_count = 0;
@@ -276,9 +314,9 @@ enum ds_err ds_ask(struct ds_handheld *h, struct ds_builder *out, struct ds_deta
     enum ds_err err = ds_store_begin(h->store, false, &a->txn);
     if (err == DS_OK) {
         err = fill(a);
+        err = err != DS_OK ? err : seal(a, out);
         ds_txn_abort(a->txn);
     }
-    err = err != DS_OK ? err : seal(a, out);
     free(a);
     talk->begun = err == DS_OK;
     return err;

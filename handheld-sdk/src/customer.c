@@ -64,6 +64,12 @@ enum ds_err ds_customer_take_key(struct ds_handheld *h, struct ds_txn *txn,
     return err;
 }
 
+enum ds_err ds_customer_keep_key(struct ds_handheld *h, struct ds_txn *txn, const struct ds_id *id,
+                                 const struct ds_secret *key)
+{
+    return key_store(h, txn, id, key, KEY_KNOWN);
+}
+
 static enum ds_err wrap(struct ds_handheld *h, const struct ds_id *id, const struct ds_secret *key,
                         struct ds_arena *arena, struct ds_wrapped_key *out)
 {
@@ -174,9 +180,9 @@ enum ds_err ds_customer_hide(struct ds_handheld *h, struct ds_txn *txn, const st
     if (err == DS_OK && out.data == NULL) {
         err = DS_ERR_LIMIT;
     }
-    err = err != DS_OK ? err
-                       : ds_personal_seal(entity, &key, &h->identity.equality, entity, tag, clear,
-                                          &h->ports.random, &out);
+    err = err != DS_OK
+              ? err
+              : ds_personal_seal(entity, &key, &h->identity.equality, entity, tag, clear, &out);
     ds_wipe(&key, sizeof(key));
     return err != DS_OK ? err : ds_builder_end(&out, sealed);
 }

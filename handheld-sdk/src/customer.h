@@ -10,6 +10,9 @@
 /* Keep a key that came wrapped under the link key. A key that does not open is DS_ERR_SIGNATURE. */
 DS_NODISCARD enum ds_err ds_customer_take_key(struct ds_handheld *h, struct ds_txn *txn,
                                               const struct ds_wrapped_key *wrapped);
+/* Keep one that came in the secret part of an answer. */
+DS_NODISCARD enum ds_err ds_customer_keep_key(struct ds_handheld *h, struct ds_txn *txn,
+                                              const struct ds_id *id, const struct ds_secret *key);
 /* Keys made here that the server has not heard of: at most max, wrapped, in arena. */
 DS_NODISCARD enum ds_err ds_customer_unsent(struct ds_handheld *h, struct ds_txn *txn,
                                             struct ds_arena *arena, struct ds_wrapped_key *keys,

@@ -244,6 +244,7 @@ static void take_options(struct ds_handheld *h, const struct ds_handheld_options
     unsigned days = options->keep_days > 0 ? options->keep_days : DS_HANDHELD_KEEP_DAYS;
     h->transport = options->transport;
     h->timeout_s = options->timeout_s > 0 ? options->timeout_s : 60;
+    h->columns = options->columns;
     h->battery = options->battery <= 100 ? options->battery : 100;
     h->keep_ms = (int64_t)days * DAY_MS;
     ds_builder_init(&model, h->model, sizeof(h->model));

@@ -11,6 +11,7 @@
 #include "handheld-sdk/src/self.h"
 #include "schema/rules/reading.h"
 #include "sync/shard/envelope.h"
+#include "sync/shard/wire.h"
 
 #include <pthread.h>
 
@@ -58,6 +59,10 @@ struct ds_talk { /* The exchange that is under way (ask.h, hear.h). */
     uint32_t answer_budget;
     struct ds_known_head asked[DS_PROOFS_MAX]; /* Heads to be proved; ascending. */
     size_t asked_count;
+    bool plain;                /* Columns were not understood: this time in plain msgpack. */
+    bool columns;              /* The request under way is in columns. */
+    bool version_told;         /* Since the store was opened. */
+    struct ds_wire_asked said; /* With columns: what the answer is said against. */
 };
 
 struct ds_finder; /* finder.h */
@@ -72,6 +77,7 @@ struct ds_handheld {
     struct ds_handheld_transport transport;
     void *curl; /* Of transport_curl.c; NULL: not used yet. */
     unsigned timeout_s;
+    bool columns; /* As opened. */
     unsigned battery;
     int64_t keep_ms;
     char model[DS_MODEL_SIZE];

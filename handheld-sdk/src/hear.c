@@ -2,7 +2,8 @@
 
 #include "handheld-sdk/src/customer.h"
 #include "handheld-sdk/src/lanes.h"
-#include "handheld-sdk/src/replica.h"
+#include "handheld-sdk/src/line.h"
+#include "handheld-sdk/src/replica_impl.h"
 #include "handheld-sdk/src/witness.h"
 
 #include <stdlib.h>
@@ -18,9 +19,12 @@ struct hearing {
     struct ds_arena arena; /* Of the answer. */
     struct ds_response response;
     struct ds_receipt receipt;
+    struct ds_line *line; /* NULL: the answer is in plain msgpack. */
     bool signed_ok;
     struct ds_order order; /* Kind 0: none. */
     bool new_epoch;
+    bool plain_wanted;  /* The server did not understand our columns. */
+    bool misunderstood; /* Columns came out as something else. */
     struct ds_lanes_told told;
 };
 
@@ -57,12 +61,26 @@ static enum ds_err judge_status(int status, struct ds_detail *detail)
     }
 }
 
-static enum ds_err open_answer(struct hearing *a, struct ds_slice answer)
+static enum ds_err not_ours(struct hearing *a, enum ds_err err)
+{
+    if (err == DS_ERR_SIGNATURE) {
+        ds_detail_set(a->detail, "the answer's tag does not fit: it is not from our server", NULL);
+        return DS_ERR_NOT_OURS;
+    }
+    return err;
+}
+
+/* What the opened answer did not need is room for what is read from it. */
+static void give_back(struct hearing *a, const struct ds_builder *buffer)
+{
+    ds_arena_rewind(&a->arena, (size_t)(buffer->data - a->arena.base) + buffer->used);
+}
+
+static enum ds_err open_plain(struct hearing *a, struct ds_slice answer, struct ds_builder *buffer)
 {
     struct ds_handheld *h = a->h;
     struct ds_id device;
     uint64_t counter = 0;
-    struct ds_builder buffer;
     struct ds_slice plain;
     bool ours = ds_envelope_peek(answer, &device, &counter) == DS_OK &&
                 ds_id_equal(&device, &h->identity.device);
@@ -74,16 +92,50 @@ static enum ds_err open_answer(struct hearing *a, struct ds_slice answer)
         ds_detail_set(a->detail, "the answer belongs to an earlier request", NULL);
         return DS_ERR_NOT_OURS;
     }
-    ds_builder_init(&buffer, ds_arena_room(&a->arena, DS_PLAIN_SIZE_MAX), DS_PLAIN_SIZE_MAX);
-    enum ds_err err =
-        ds_envelope_open(&h->codec, &h->link.down, answer, &buffer, &plain, a->detail);
-    if (err == DS_ERR_SIGNATURE) {
-        ds_detail_set(a->detail, "the answer's tag does not fit: it is not from our server", NULL);
-        return DS_ERR_NOT_OURS;
-    }
-    DS_TRY(err);
+    DS_TRY(
+        not_ours(a, ds_envelope_open(&h->codec, &h->link.down, answer, buffer, &plain, a->detail)));
+    give_back(a, buffer);
     DS_TRY(ds_response_parse(plain, &a->arena, &a->response, a->detail));
     return a->response.version > DS_EXCHANGE_VERSION ? DS_ERR_VERSION : DS_OK;
+}
+
+/* An answer in columns is read against what the store holds; whose tag fits but which does not come
+ * out as what was meant is asked for again in plain msgpack. */
+static enum ds_err open_columns(struct hearing *a, struct ds_slice answer,
+                                struct ds_builder *buffer)
+{
+    struct ds_handheld *h = a->h;
+    struct ds_slice plain;
+    struct ds_txn *txn;
+    DS_TRY(not_ours(a, ds_envelope_open_short(&h->codec, &h->link.down, true, &h->identity.device,
+                                              h->talk.counter, answer, buffer, &plain, a->detail)));
+    give_back(a, buffer);
+    a->line = ds_arena_alloc(&a->arena, sizeof(*a->line));
+    struct ds_line_key *keys = ds_arena_room(&a->arena, DS_KEYS_MAX * sizeof(*keys));
+    if (a->line == NULL || keys == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    DS_TRY(ds_store_begin(h->store, false, &txn));
+    ds_line_init(a->line, h, txn, &a->arena);
+    a->line->keys = keys;
+    enum ds_err err =
+        ds_wire_response_take(plain, &a->line->wire, &h->talk.said, &a->response, a->detail);
+    ds_txn_abort(txn);
+    a->misunderstood = err != DS_OK;
+    return err;
+}
+
+static enum ds_err open_answer(struct hearing *a, struct ds_slice answer)
+{
+    struct ds_builder buffer;
+    ds_builder_init(&buffer, ds_arena_room(&a->arena, DS_PLAIN_SIZE_MAX), DS_PLAIN_SIZE_MAX);
+    if (buffer.data == NULL) {
+        return DS_ERR_NOMEM;
+    }
+    enum ds_envelope_form form = DS_ENVELOPE_PLAIN;
+    bool columns = a->h->talk.columns && ds_envelope_form_of(answer, &form) == DS_OK &&
+                   (form == DS_ENVELOPE_COLUMNS || form == DS_ENVELOPE_COLUMNS_ZSTD);
+    return columns ? open_columns(a, answer, &buffer) : open_plain(a, answer, &buffer);
 }
 
 static enum ds_err check_receipt(struct hearing *a)
@@ -187,6 +239,9 @@ static void take_commands(struct hearing *a)
         case DS_COMMAND_LOCKED:
             contact->commands |= DS_HANDHELD_LOCKED;
             break;
+        case DS_COMMAND_PLAIN:
+            a->plain_wanted = true;
+            break;
         default: /* Of a later version. */
             break;
         }
@@ -234,6 +289,12 @@ static enum ds_err take_keys(struct hearing *a)
     for (size_t i = 0; i < a->response.key_count; i++) {
         size_t mark = ds_arena_mark(&a->h->arena);
         DS_TRY(ds_customer_take_key(a->h, a->txn, &a->response.keys[i]));
+        ds_arena_rewind(&a->h->arena, mark);
+    }
+    for (size_t i = 0; a->line != NULL && i < a->line->key_count; i++) {
+        const struct ds_line_key *key = &a->line->keys[i];
+        size_t mark = ds_arena_mark(&a->h->arena);
+        DS_TRY(ds_customer_keep_key(a->h, a->txn, &key->id, &key->key));
         ds_arena_rewind(&a->h->arena, mark);
     }
     return ds_customer_sent(a->h, a->txn, a->h->talk.keys, a->h->talk.key_count);
@@ -310,15 +371,43 @@ static enum ds_err take_lease(struct hearing *a)
 
 /* ---- The whole. ---- */
 
+/* Said against what the store holds, rows are right if all scopes together have the digest that the
+ * server says. If not, nothing of the answer stays. */
+static enum ds_err check_digest(struct hearing *a)
+{
+    struct ds_handheld *h = a->h;
+    const struct ds_response *response = &a->response;
+    struct ds_hash all[DS_SCOPES_MAX];
+    uint8_t digest[DS_WIRE_DIGEST_SIZE];
+    if (response->digest == NULL) {
+        return DS_OK;
+    }
+    for (size_t i = 0; i < response->scope_count; i++) {
+        const struct ds_held_scope *scope = ds_scope_held(h, &response->scopes[i]);
+        if (scope == NULL) {
+            return DS_ERR_INTEGRITY;
+        }
+        all[i] = scope->digest;
+    }
+    ds_wire_digest(all, response->scope_count, digest);
+    a->misunderstood = memcmp(digest, response->digest, sizeof(digest)) != 0;
+    return a->misunderstood ? DS_ERR_DECODE : DS_OK;
+}
+
 static enum ds_err take_rows(struct hearing *a)
 {
     struct ds_applied applied = {0};
+    if (a->plain_wanted) {
+        a->result->more = true;
+        return DS_OK;
+    }
     if (a->h->talk.no_rows || !a->h->vault.pulled.open) {
         a->result->refused_rows = true;
         return DS_OK;
     }
     DS_TRY(take_keys(a));
     DS_TRY(ds_replica_apply(a->h, a->txn, &a->response, &applied));
+    DS_TRY(check_digest(a));
     a->result->rows += applied.rows;
     a->result->verdicts += applied.verdicts;
     a->result->refetched += applied.refetched;
@@ -489,10 +578,20 @@ enum ds_err ds_hear(struct ds_handheld *h, struct ds_slice answer, int status,
         if (err == DS_OK && a->order.kind != 0) {
             ds_hand_forget_pulled(h);
         }
-        free(a);
     } else if (err == DS_OK) {
         err = DS_ERR_NOMEM;
     }
+    bool misunderstood = a != NULL && a->misunderstood;
+    bool plain_wanted = a != NULL && a->plain_wanted;
+    free(a);
+    if (misunderstood) { /* Nothing of it was kept: once more, in plain msgpack, at once. */
+        result->exchanges++;
+        result->more = true;
+        h->talk.plain = true;
+        return DS_OK;
+    }
+    h->talk.plain = err == DS_OK ? plain_wanted : h->talk.plain;
+    h->talk.version_told = h->talk.version_told || (err == DS_OK && h->talk.columns);
     if (err == DS_OK) {
         for (size_t i = 0; i < h->talk.sent_count; i++) {
             sum.sent_ops += h->talk.sent[i].count;

@@ -182,15 +182,15 @@ static void begin_refetch(struct ds_handheld *h, struct ds_held_scope *scope,
 /* At a complete cursor the digests agree, or the scope is fetched anew: once, and again only after
  * a pause, lest a fault on either side keep the line busy. */
 static enum ds_err end_page(struct ds_handheld *h, struct ds_txn *txn, struct ds_held_scope *scope,
-                            const struct ds_page *page, struct ds_applied *applied)
+                            const struct ds_page *page, bool told, struct ds_applied *applied)
 {
     bool fetched_anew = scope->refetching;
     if (fetched_anew) {
         scope->refetching = false;
         DS_TRY(each_row(h, txn, leave_outdated, scope));
     }
-    if (ds_hash_equal(&scope->digest, &page->digest)) {
-        return DS_OK;
+    if (!told || ds_hash_equal(&scope->digest, &page->digest)) {
+        return DS_OK; /* Columns tell one digest for all. */
     }
     int64_t since_ms = ds_ports_now_ms(&h->ports) - scope->refetched_ms;
     bool lately = scope->refetched_ms != 0 && since_ms >= 0 && since_ms < DS_REFETCH_PAUSE_MS;
@@ -205,9 +205,11 @@ static enum ds_err end_page(struct ds_handheld *h, struct ds_txn *txn, struct ds
     return DS_OK;
 }
 
-static enum ds_err take_page(struct ds_handheld *h, struct ds_txn *txn, const struct ds_page *page,
-                             uint64_t snapshot, struct ds_applied *applied)
+static enum ds_err take_page(struct ds_handheld *h, struct ds_txn *txn,
+                             const struct ds_response *response, const struct ds_page *page,
+                             struct ds_applied *applied)
 {
+    uint64_t snapshot = response->snapshot;
     struct ds_held_scope *scope = ds_scope_held(h, &page->cursor.scope);
     if (scope == NULL) {
         return DS_OK; /* It was taken away in the same answer. */
@@ -226,7 +228,7 @@ static enum ds_err take_page(struct ds_handheld *h, struct ds_txn *txn, const st
     whole = page->complete ? snapshot : whole;
     scope->complete = whole > scope->complete ? whole : scope->complete;
     if (page->complete) {
-        DS_TRY(end_page(h, txn, scope, page, applied));
+        DS_TRY(end_page(h, txn, scope, page, !response->in_columns, applied));
     }
     return ds_scope_store(h, txn, scope);
 }
@@ -236,7 +238,7 @@ enum ds_err ds_replica_apply(struct ds_handheld *h, struct ds_txn *txn,
 {
     DS_TRY(take_scopes(h, txn, response));
     for (size_t i = 0; i < response->page_count; i++) {
-        DS_TRY(take_page(h, txn, &response->pages[i], response->snapshot, applied));
+        DS_TRY(take_page(h, txn, response, &response->pages[i], applied));
     }
     h->pulled++;
     h->directory++;

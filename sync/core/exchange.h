@@ -15,6 +15,7 @@
 #define DS_REQUEST_BATCHES_MAX 256
 #define DS_SCOPES_MAX 64
 #define DS_LANES_MAX 8
+#define DS_SCOPES_HASH_SIZE 4
 #define DS_KEYS_MAX 4096
 #define DS_PAGE_ROWS_MAX 4096
 #define DS_COMMANDS_MAX 8
@@ -54,6 +55,7 @@ struct ds_lane_state {
     uint64_t lane;
     uint64_t seq;         /* Last sequence sealed (request) or held (response). */
     struct ds_hash chain; /* Chain hash there. */
+    size_t chain_known;   /* Its first bytes alone came along (columns); 0: all. */
     uint64_t position;    /* Response: where the last batch was folded. */
 };
 
@@ -77,6 +79,8 @@ struct ds_doubt {
     uint64_t shown_size;
     struct ds_hash shown_root;
 };
+/* Is this the lane's chain hash, as far as it is known? */
+bool ds_lane_chain_is(const struct ds_lane_state *lane, const struct ds_hash *chain);
 
 struct ds_health {
     uint64_t unsent;
@@ -118,6 +122,13 @@ struct ds_request {
     size_t prove_count;
     bool lease_wanted;
     uint64_t obeyed; /* Number of the order obeyed last; 0: none. */
+    /* In columns only: */
+    bool in_columns;
+    bool not_understood; /* Part of it was said against what we do not know. */
+    bool at_one;         /* The cursors are left out: all stand behind position, whole. */
+    uint64_t position;   /* With at_one. */
+    uint8_t scopes_hash[DS_SCOPES_HASH_SIZE]; /* Of the scopes meant ... */
+    bool scopes_other;                        /* ... which are not those that he holds now. */
 };
 /* DS_ERR_VERSION for a greater version (after parsing what is known); DS_ERR_LIMIT, _DECODE. */
 DS_NODISCARD enum ds_err ds_request_parse(struct ds_slice bytes, struct ds_arena *arena,
@@ -136,6 +147,7 @@ struct ds_row {
     struct ds_id id;
     uint64_t position;      /* Of its latest change. */
     struct ds_slice fields; /* Canonical map; empty slice: the row left the scope. */
+    bool opened;            /* Writing columns: its personal fields go as key and text. */
 };
 struct ds_page {
     struct ds_cursor_at cursor; /* After this page. */
@@ -149,7 +161,8 @@ enum ds_command {
     DS_COMMAND_SUSPENDED = 2,
     DS_COMMAND_REVOKED = 3,
     DS_COMMAND_WIPE = 4,
-    DS_COMMAND_LOCKED = 5
+    DS_COMMAND_LOCKED = 5,
+    DS_COMMAND_PLAIN = 6 /* Columns were not understood: say it again in plain msgpack. */
 };
 struct ds_lease { /* Without its key pulled data does not open. */
     uint64_t life_ms;
@@ -196,6 +209,9 @@ struct ds_response {
     struct ds_lease lease; /* wrapped empty: none */
     struct ds_slice order; /* empty: none */
     const uint8_t *order_signature;
+    /* In columns only, where the pages themselves have no digests: */
+    bool in_columns;
+    const uint8_t *digest; /* Of all scopes together, 8 bytes; NULL: some are not whole. */
 };
 DS_NODISCARD enum ds_err ds_response_parse(struct ds_slice bytes, struct ds_arena *arena,
                                            struct ds_response *response, struct ds_detail *detail);

@@ -132,6 +132,12 @@ void ds_exchange_put_keys(struct ds_builder *builder, const struct ds_wrapped_ke
 
 /* ---- Lanes. ---- */
 
+bool ds_lane_chain_is(const struct ds_lane_state *lane, const struct ds_hash *chain)
+{
+    size_t known = lane->chain_known == 0 ? sizeof(chain->byte) : lane->chain_known;
+    return memcmp(lane->chain.byte, chain->byte, known) == 0;
+}
+
 struct ds_incarnation ds_exchange_take_incarnation(struct ds_reader *reader)
 {
     struct ds_incarnation incarnation = {{0}};

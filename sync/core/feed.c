@@ -166,8 +166,10 @@ static enum ds_err slot_enters(struct ds_fold *fold, struct ds_slot_full *slot,
         DS_TRY(forget(fold, &scope, member->position, member->ordinal,
                       member->kind == DS_SLOT_IS_MEMBER ? &member->hash : NULL));
     }
+    struct ds_slice shown;
+    DS_TRY(ds_feed_show(fold->arena, scope.view, DS_REC_slot, fields, &shown));
     struct ds_row out = {
-        .type = DS_REC_slot, .id = slot->id, .position = slot->changed, .fields = fields};
+        .type = DS_REC_slot, .id = slot->id, .position = slot->changed, .fields = shown};
     struct ds_feed_entry entry = entry_of(slot);
     member->hash = ds_feed_row_hash(&scope, &out);
     DS_TRY(append(fold, &scope, &entry, &member->hash));

@@ -15,6 +15,7 @@ static const struct {
 } hidden[] = {
     {VIEW_READER, DS_REC_account, DS_TAG_account_persons},
     {VIEW_READER, DS_REC_account, DS_TAG_account_balance_fen},
+    {VIEW_READER, DS_REC_slot, DS_TAG_slot_candidates_hash},
 };
 
 static bool hides_nothing(uint8_t view, uint8_t type)

@@ -104,12 +104,18 @@ struct ds_personal_view { /* Borrowed parts of a sealed field. */
     struct ds_slice sealed; /* nonce, text, tag */
 };
 DS_NODISCARD enum ds_err ds_personal_view(struct ds_slice field, struct ds_personal_view *view);
-/* customer_key encrypts; equality_key (the station's) makes the tag. aad binds entity and tag. */
+/* customer_key encrypts; equality_key (the station's) makes the tag. aad binds entity and tag. The
+ * nonce is made from key, place and text: the same in gives the same bytes out. */
 DS_NODISCARD enum ds_err ds_personal_seal(const struct ds_id *key_id,
                                           const struct ds_secret *customer_key,
                                           const struct ds_secret *equality_key,
                                           const struct ds_id *entity, uint8_t field_tag,
-                                          struct ds_slice clear, const struct ds_random *rnd,
+                                          struct ds_slice clear, struct ds_builder *out);
+/* The same for who knows the tag and not the key that made it. */
+DS_NODISCARD enum ds_err ds_personal_make(const struct ds_id *key_id,
+                                          const struct ds_secret *customer_key,
+                                          const uint8_t tag[static 16], const struct ds_id *entity,
+                                          uint8_t field_tag, struct ds_slice clear,
                                           struct ds_builder *out);
 DS_NODISCARD enum ds_err ds_personal_open(struct ds_slice field,
                                           const struct ds_secret *customer_key,

@@ -189,8 +189,8 @@ enum ds_err ds_customer_seal(struct ds_shard *shard, const struct ds_id *entity,
 {
     struct ds_secret key;
     DS_TRY(ds_customer_key_make(shard, entity, &key));
-    enum ds_err err = ds_personal_seal(entity, &key, &shard->secret.equality, entity, tag, clear,
-                                       &shard->random, out);
+    enum ds_err err =
+        ds_personal_seal(entity, &key, &shard->secret.equality, entity, tag, clear, out);
     ds_wipe(&key, sizeof(key));
     return err;
 }

@@ -1,6 +1,10 @@
 #include "sync/shard/envelope.h"
 
+#include "sync/core/columns.h"
+
 #include <zstd.h>
+
+#include <string.h>
 
 enum {
     COMPRESSION_LEVEL = 3,
@@ -128,10 +132,14 @@ static enum ds_err parse_head(struct ds_slice bytes, struct head *head, struct d
     return DS_OK;
 }
 
+static bool parse_short(struct ds_slice bytes, bool down, struct head *head);
+
 enum ds_err ds_envelope_peek(struct ds_slice bytes, struct ds_id *device, uint64_t *counter)
 {
     struct head head;
-    DS_TRY(parse_head(bytes, &head, NULL));
+    if (!parse_short(bytes, false, &head)) {
+        DS_TRY(parse_head(bytes, &head, NULL));
+    }
     *device = head.device;
     *counter = head.counter;
     return DS_OK;
@@ -239,5 +247,160 @@ enum ds_err ds_envelope_open(struct ds_envelope_codec *codec, const struct ds_se
         *plain = head.payload;
         return DS_OK;
     }
+    return decompress(codec, &head, buffer, plain, detail);
+}
+
+/* ---- Frames inside columns. ---- */
+
+bool ds_envelope_pack(struct ds_envelope_codec *codec, struct ds_slice plain,
+                      struct ds_builder *out)
+{
+    size_t size = compress(codec, plain, out);
+    out->used += size;
+    return size > 0;
+}
+
+bool ds_envelope_unpack(struct ds_envelope_codec *codec, struct ds_slice frame, size_t plain_size,
+                        struct ds_arena *arena, struct ds_slice *plain)
+{
+    struct head head = {
+        .form = DS_ENVELOPE_ZSTD, .plain_size = (uint32_t)plain_size, .payload = frame};
+    struct ds_builder buffer;
+    if (codec == NULL || plain_size > DS_PLAIN_SIZE_MAX || check_sizes(&head, NULL) != DS_OK) {
+        return false;
+    }
+    ds_builder_init(&buffer, ds_arena_room(arena, plain_size), plain_size);
+    return buffer.data != NULL && decompress(codec, &head, &buffer, plain, NULL) == DS_OK;
+}
+
+/* ---- Short envelopes. ---- */
+
+/* Who speaks and which request this is goes into every tag; down, it is not said. */
+static void tag_short(const struct ds_secret *key, const struct ds_id *device, uint64_t counter,
+                      struct ds_slice bytes, uint8_t tag[static DS_TAG_SIZE])
+{
+    uint8_t memory[sizeof(device->byte) + sizeof(counter)];
+    struct ds_builder builder;
+    ds_builder_init(&builder, memory, sizeof(memory));
+    ds_put_id(&builder, device);
+    ds_put_u64(&builder, counter);
+    ds_tag(key, DS_SLICE_OF(memory), bytes, tag);
+}
+
+static void put_short_head(struct ds_builder *out, enum ds_envelope_form form, bool down,
+                           const struct ds_id *device, uint64_t counter, size_t plain_size)
+{
+    ds_put_u8(out, DS_SUITE);
+    ds_put_u8(out, (uint8_t)form);
+    if (!down) {
+        ds_put_bytes(out, (struct ds_slice){device->byte, DS_SHORT_DEVICE_SIZE});
+        ds_put_var(out, counter);
+    }
+    if (form == DS_ENVELOPE_COLUMNS_ZSTD) {
+        ds_put_var(out, plain_size);
+    }
+}
+
+static void seal_short(struct ds_envelope_codec *codec, const struct ds_secret *key, bool down,
+                       const struct ds_id *device, uint64_t counter, struct ds_slice plain,
+                       struct ds_builder *out)
+{
+    size_t begin = out->used;
+    if (plain.size > DS_PLAIN_SIZE_MAX) {
+        out->failed = true;
+        return;
+    }
+    put_short_head(out, DS_ENVELOPE_COLUMNS_ZSTD, down, device, counter, plain.size);
+    size_t compressed = compress(codec, plain, out);
+    if (compressed > 0) {
+        out->used += compressed;
+    } else {
+        out->used = begin;
+        put_short_head(out, DS_ENVELOPE_COLUMNS, down, device, counter, plain.size);
+        ds_put_bytes(out, plain);
+    }
+    if (!out->failed) {
+        uint8_t tag[DS_TAG_SIZE];
+        tag_short(key, device, counter, (struct ds_slice){out->data + begin, out->used - begin},
+                  tag);
+        ds_put_bytes(out, DS_SLICE_OF(tag));
+    }
+}
+
+void ds_envelope_seal_up(struct ds_envelope_codec *codec, const struct ds_secret *key,
+                         const struct ds_id *device, uint64_t counter, struct ds_slice plain,
+                         struct ds_builder *out)
+{
+    seal_short(codec, key, false, device, counter, plain, out);
+}
+
+void ds_envelope_seal_down(struct ds_envelope_codec *codec, const struct ds_secret *key,
+                           const struct ds_id *device, uint64_t counter, struct ds_slice plain,
+                           struct ds_builder *out)
+{
+    seal_short(codec, key, true, device, counter, plain, out);
+}
+
+enum ds_err ds_envelope_form_of(struct ds_slice bytes, enum ds_envelope_form *form)
+{
+    if (bytes.size < DS_SHORT_DOWN_OVERHEAD) {
+        return DS_ERR_DECODE;
+    }
+    *form = (enum ds_envelope_form)bytes.data[1];
+    return DS_OK;
+}
+
+static bool is_short(uint8_t form)
+{
+    return form == DS_ENVELOPE_COLUMNS || form == DS_ENVELOPE_COLUMNS_ZSTD;
+}
+
+/* The head of a short envelope; false: it is none. */
+static bool parse_short(struct ds_slice bytes, bool down, struct head *head)
+{
+    struct ds_cursor cursor;
+    *head = (struct head){0};
+    if (bytes.size < DS_SHORT_DOWN_OVERHEAD || bytes.size > DS_ENVELOPE_SIZE_MAX) {
+        return false;
+    }
+    ds_cursor_init(&cursor, (struct ds_slice){bytes.data, bytes.size - DS_TAG_SIZE});
+    uint8_t suite = ds_take_u8(&cursor);
+    head->form = ds_take_u8(&cursor);
+    if (!down) {
+        struct ds_slice device = ds_take_bytes(&cursor, DS_SHORT_DEVICE_SIZE);
+        memcpy(head->device.byte, device.data, device.size);
+        head->counter = ds_take_var(&cursor);
+    }
+    uint64_t size = head->form == DS_ENVELOPE_COLUMNS_ZSTD ? ds_take_var(&cursor) : 0;
+    head->plain_size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+    head->payload = ds_take_bytes(&cursor, ds_cursor_left(&cursor));
+    head->tagged = (struct ds_slice){bytes.data, bytes.size - DS_TAG_SIZE};
+    head->tag = (struct ds_slice){bytes.data + bytes.size - DS_TAG_SIZE, DS_TAG_SIZE};
+    return !cursor.failed && suite == DS_SUITE && is_short(head->form);
+}
+
+enum ds_err ds_envelope_open_short(struct ds_envelope_codec *codec, const struct ds_secret *key,
+                                   bool down, const struct ds_id *device, uint64_t counter,
+                                   struct ds_slice bytes, struct ds_builder *buffer,
+                                   struct ds_slice *plain, struct ds_detail *detail)
+{
+    struct head head;
+    uint8_t tag[DS_TAG_SIZE];
+    *plain = (struct ds_slice){NULL, 0};
+    if (!parse_short(bytes, down, &head)) {
+        ds_detail_set(detail, "envelope: not a short one", NULL);
+        return DS_ERR_DECODE;
+    }
+    tag_short(key, device, counter, head.tagged, tag);
+    if (!ds_equal_secret(tag, head.tag.data, sizeof(tag))) {
+        ds_detail_set(detail, "envelope: the tag does not match", NULL);
+        return DS_ERR_SIGNATURE;
+    }
+    if (head.form == DS_ENVELOPE_COLUMNS) {
+        *plain = head.payload;
+        return DS_OK;
+    }
+    head.form = DS_ENVELOPE_ZSTD;
+    DS_TRY(check_sizes(&head, detail));
     return decompress(codec, &head, buffer, plain, detail);
 }

@@ -88,6 +88,7 @@ static struct ds_handheld *open_hand(const char *dir, size_t number, const char 
     struct ds_handheld_detail detail = {{0}};
     (void)snprintf(path, sizeof path, "%s/hand%zu", dir, number);
     struct ds_handheld_options options = {
+        .columns = true,
         .dir = path,
         .clock = {.now_ms = now_ms, .monotonic_ms = mono_ms, .boot_id = boot_id},
         .argon = {.passes = 1, .memory_bytes = 8192},

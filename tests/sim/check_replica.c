@@ -193,12 +193,20 @@ static bool in_scope(const struct expected *expected, const struct look_row *row
 
 /* ---- What of it may a reader see? ---- */
 
+/* FORMAT.md, "Scopes": what view 1 hides. */
+static bool is_hidden(uint8_t type, uint64_t tag)
+{
+    return (type == DS_REC_account &&
+            (tag == DS_TAG_account_balance_fen || tag == DS_TAG_account_persons)) ||
+           (type == DS_REC_slot && tag == DS_TAG_slot_candidates_hash);
+}
+
 static struct ds_slice shown(struct sim *sim, const struct look_row *row)
 {
     struct ds_cursor cursor;
     struct ds_builder builder;
     struct ds_slice made = {NULL, 0};
-    if (row->type != DS_REC_account) {
+    if (row->type != DS_REC_account && row->type != DS_REC_slot) {
         return row->fields;
     }
     uint32_t kept = 0;
@@ -210,7 +218,7 @@ static struct ds_slice shown(struct sim *sim, const struct look_row *row)
         for (uint32_t i = 0; i < pairs; i++) {
             uint64_t tag = ds_mp_take_uint(&cursor);
             struct ds_slice value = ds_mp_take_value(&cursor);
-            if (tag != DS_TAG_account_balance_fen && tag != DS_TAG_account_persons) {
+            if (!is_hidden(row->type, tag)) {
                 kept += round == 0;
                 ds_mp_put_uint(&builder, tag);
                 ds_mp_put_raw(&builder, value);

@@ -135,6 +135,7 @@ struct ds_handheld_options pocket_options(struct pocket *p)
                                         .transport = {post_port, p},
                                         .argon = {1, 8192},
                                         .request_budget = p->first_budget,
+                                        .columns = p->columns,
                                         .model = "pocket"};
 }
 

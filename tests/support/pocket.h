@@ -32,6 +32,7 @@ struct pocket {
     size_t greatest;       /* Bytes of the largest request. */
     size_t first;          /* Bytes of the first request since it was zeroed. */
     uint32_t first_budget; /* For options; 0: default. */
+    bool columns;          /* For options. */
     uint8_t *memory;       /* Of the server's half. */
     struct ds_envelope_codec codec;
 };

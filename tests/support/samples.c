@@ -260,7 +260,7 @@ static void make_secrets(struct samples *samples, const struct ds_random *random
     size_t begin = samples->room.used;
     enum ds_err err = ds_personal_seal(
         &samples->account, &samples->customer_key, &samples->equality_key, &samples->account,
-        DS_TAG_account_phone, DS_SLICE_LIT(SAMPLES_PHONE), random, &samples->room);
+        DS_TAG_account_phone, DS_SLICE_LIT(SAMPLES_PHONE), &samples->room);
     DS_ASSERT(err == DS_OK);
     samples->personal = since(samples, begin);
 

@@ -441,7 +441,7 @@ static struct ds_slice person_seal(struct person *person, uint8_t field_tag, str
     struct ds_builder out;
     ds_builder_init(&out, person->room, sizeof person->room);
     assert_int_equal(ds_personal_seal(&person->key_id, &person->customer_key, &person->equality_key,
-                                      &person->entity, field_tag, clear, &person->rnd, &out),
+                                      &person->entity, field_tag, clear, &out),
                      DS_OK);
     return built(&out);
 }
@@ -491,10 +491,10 @@ static void personal__more_than_256_bytes_are_refused(void **state)
     struct ds_personal_view view;
     person_init(&person);
     ds_builder_init(&out, room, sizeof room);
-    assert_int_equal(
-        ds_personal_seal(&person.key_id, &person.customer_key, &person.equality_key, &person.entity,
-                         5, (struct ds_slice){bytes, DS_PERSONAL_CLEAR_MAX + 1}, &person.rnd, &out),
-        DS_ERR_LIMIT);
+    assert_int_equal(ds_personal_seal(&person.key_id, &person.customer_key, &person.equality_key,
+                                      &person.entity, 5,
+                                      (struct ds_slice){bytes, DS_PERSONAL_CLEAR_MAX + 1}, &out),
+                     DS_ERR_LIMIT);
     struct ds_slice field = {bytes, sizeof bytes};
     assert_int_equal(ds_personal_view(field, &view), DS_ERR_DECODE);
     field.size--;

@@ -3,6 +3,7 @@
  * DS_UPDATE_GOLDEN=1 writes the file anew; a change of it is a change of the format. */
 #include "schema/codec/msgpack.h"
 #include "sync/shard/envelope.h"
+#include "sync/shard/wire.h"
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
@@ -131,6 +132,129 @@ static void put_exchange(struct ds_builder *text, const struct samples *samples,
     assert_true(ds_slice_equal(sealed, made));
 }
 
+static bool chain_before(void *of, const struct ds_incarnation *incarnation, enum ds_lane lane,
+                         uint64_t seq, struct ds_hash *hash)
+{
+    const struct ds_batch *batch = of;
+    (void)incarnation;
+    *hash = batch->before;
+    return lane == batch->lane && seq + 1 == batch->first_seq;
+}
+
+static void put_short(struct ds_builder *text, const struct samples *samples, const char *name,
+                      bool down, struct ds_slice payload)
+{
+    static uint8_t memory[SAMPLES_MEMORY_SIZE];
+    static uint8_t product_memory[SAMPLES_MEMORY_SIZE];
+    const struct ds_secret *key = down ? &samples->link.down : &samples->link.up;
+    uint8_t head[24];
+    struct ds_builder envelope;
+    struct ds_builder front;
+    struct ds_slice made;
+    uint8_t tag[DS_TAG_SIZE];
+    /* Written by hand from FORMAT.md, and then the same by the product. */
+    ds_builder_init(&envelope, memory, sizeof(memory));
+    ds_put_u8(&envelope, DS_SUITE);
+    ds_put_u8(&envelope, 2);
+    if (!down) {
+        ds_put_bytes(&envelope, (struct ds_slice){samples->device.byte, 8});
+        ds_put_u8(&envelope, SAMPLES_COUNTER);
+    }
+    ds_put_bytes(&envelope, payload);
+    assert_int_equal(ds_builder_end(&envelope, &made), DS_OK);
+    ds_builder_init(&front, head, sizeof(head));
+    ds_put_id(&front, &samples->device);
+    ds_put_u64(&front, SAMPLES_COUNTER);
+    ds_tag(key, DS_SLICE_OF(head), made, tag);
+    ds_put_bytes(&envelope, DS_SLICE_OF(tag));
+    assert_int_equal(ds_builder_end(&envelope, &made), DS_OK);
+    put_raw(text, name, made);
+
+    struct ds_builder product;
+    struct ds_slice sealed;
+    ds_builder_init(&product, product_memory, sizeof(product_memory));
+    (down ? ds_envelope_seal_down : ds_envelope_seal_up)(NULL, key, &samples->device,
+                                                         SAMPLES_COUNTER, payload, &product);
+    assert_int_equal(ds_builder_end(&product, &sealed), DS_OK);
+    assert_true(ds_slice_equal(sealed, made));
+}
+
+/* The sample batch in columns, and what an idle handheld and its server say. */
+static void put_columns(struct ds_builder *text, const struct samples *samples)
+{
+    static uint8_t memory[1 << 20];
+    static uint8_t room[SAMPLES_MEMORY_SIZE];
+    struct ds_batch batch;
+    struct ds_arena arena;
+    struct ds_builder out;
+    struct ds_slice made;
+    assert_int_equal(ds_batch_parse_trusted(samples->batch, &batch), DS_OK);
+    struct ds_request request = {
+        .epoch = batch.epoch,
+        .budget = DS_BUDGET_DEFAULT,
+        .lane_count = 1,
+        .at_one = true,
+        .position = 40,
+        .witness_epoch = batch.epoch,
+        .witness_size = 40,
+        .health = {.boot = batch.boot, .mono_ms = 3600000, .wall_ms = batch.base_ms + 3600000}};
+    request.lanes[0] = (struct ds_lane_state){.incarnation = batch.incarnation,
+                                              .lane = (uint64_t)batch.lane,
+                                              .seq = batch.first_seq + batch.count - 1,
+                                              .chain = batch.head};
+    struct ds_batch_known known = {.station = samples->station,
+                                   .device = samples->device,
+                                   .lanes = request.lanes,
+                                   .lane_count = 1,
+                                   .epoch = request.epoch,
+                                   .seen = request.position,
+                                   .health = &request.health,
+                                   .of = &batch,
+                                   .chain = chain_before};
+    ds_arena_init(&arena, memory, sizeof(memory));
+    ds_builder_init(&out, room, sizeof(room));
+    assert_true(ds_batch_columns_put(&out, &arena, &known, samples->batch));
+    assert_int_equal(ds_builder_end(&out, &made), DS_OK);
+    put_raw(text, "batch of both ops in columns; boot and clock as its header, mono_ms 3600000",
+            made);
+
+    struct ds_scope scopes[] = {samples->book, samples->mailbox};
+    struct ds_wire wire = {.station = samples->station,
+                           .device = samples->device,
+                           .scopes = scopes,
+                           .scope_count = DS_COUNT(scopes),
+                           .arena = &arena};
+    ds_builder_init(&out, room, sizeof(room));
+    assert_int_equal(ds_wire_request_put(&out, &wire, &request), DS_OK);
+    assert_int_equal(ds_builder_end(&out, &made), DS_OK);
+    put_short(text, samples, "idle request in its envelope, codec 2", false, made);
+
+    struct ds_wire_asked asked;
+    struct ds_page pages[DS_COUNT(scopes)];
+    struct ds_response response = {.instant_ms = request.health.wall_ms + 250,
+                                   .epoch = request.epoch,
+                                   .snapshot = 42,
+                                   .retry_ms = DS_WIRE_RETRY_MS,
+                                   .lane_count = 1,
+                                   .scope_count = DS_COUNT(scopes),
+                                   .pages = pages,
+                                   .page_count = DS_COUNT(scopes)};
+    response.lanes[0] = request.lanes[0];
+    response.lanes[0].position = 39;
+    memcpy(response.scopes, scopes, sizeof(scopes));
+    memset(pages, 0, sizeof(pages));
+    for (size_t i = 0; i < DS_COUNT(scopes); i++) {
+        pages[i].cursor = (struct ds_cursor_at){scopes[i], 42, UINT32_MAX, 0};
+        pages[i].complete = true;
+    }
+    ds_wire_asked_of(&request, &asked);
+    ds_builder_init(&out, room, sizeof(room));
+    assert_int_equal(ds_wire_response_put(&out, &wire, &asked, &response), DS_OK);
+    assert_int_equal(ds_builder_end(&out, &made), DS_OK);
+    put_short(text, samples, "its answer: nothing new but two entries, digests of zeros, codec 2",
+              true, made);
+}
+
 static void put_all(struct ds_builder *text, const struct samples *samples)
 {
     ds_put_text(text,
@@ -147,6 +271,7 @@ static void put_all(struct ds_builder *text, const struct samples *samples)
     put_value(text, "exchange response", samples->response);
     put_exchange(text, samples, "exchange response in its envelope, codec 0", &samples->link.down,
                  samples->response);
+    put_columns(text, samples);
     put_text(text, "enrolment code", samples->enrol_code);
     put_value(text, "enrolment request, before it is sealed", samples->enrol_request);
     put_value(text, "enrolment answer", samples->enrol_answer);

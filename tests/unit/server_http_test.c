@@ -172,8 +172,7 @@ static void http__an_answer_to_a_device_has_the_lines_that_http_needs_and_no_oth
     ds_builder_init(&answer.extra, extra, sizeof(extra));
     ds_builder_init(&head, memory, sizeof(memory));
     ds_http_put_head(&head, &answer, 57);
-    assert_string_equal(ds_builder_text(&head),
-                        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 57\r\n\r\n");
+    assert_string_equal(ds_builder_text(&head), "HTTP/1.0 200 OK\r\nContent-Length: 57\r\n\r\n");
 }
 
 static void b15__two_lengths_chunked_with_length_and_5x7_are_refused_on_the_wire(void **state)

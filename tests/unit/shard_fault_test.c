@@ -169,7 +169,7 @@ static struct ds_slice seal_offline(unsigned seed, const struct ds_id *entity, c
     memset(key->byte, (int)seed, sizeof(key->byte));
     memset(equality.byte, (int)seed + 1, sizeof(equality.byte));
     assert_int_equal(ds_personal_seal(entity, key, &equality, entity, DS_TAG_premises_key_holder,
-                                      ds_slice_of_text(clear), &s.shard.random, out),
+                                      ds_slice_of_text(clear), out),
                      DS_OK);
     return (struct ds_slice){out->data + at, out->used - at};
 }
