@@ -368,7 +368,9 @@ static bool parse_short(struct ds_slice bytes, bool down, struct head *head)
     head->form = ds_take_u8(&cursor);
     if (!down) {
         struct ds_slice device = ds_take_bytes(&cursor, DS_SHORT_DEVICE_SIZE);
-        memcpy(head->device.byte, device.data, device.size);
+        if (device.size > 0) {
+            memcpy(head->device.byte, device.data, device.size);
+        }
         head->counter = ds_take_var(&cursor);
     }
     uint64_t size = head->form == DS_ENVELOPE_COLUMNS_ZSTD ? ds_take_var(&cursor) : 0;
@@ -379,6 +381,7 @@ static bool parse_short(struct ds_slice bytes, bool down, struct head *head)
     return !cursor.failed && suite == DS_SUITE && is_short(head->form);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): nine parameters, none of which has a default. */
 enum ds_err ds_envelope_open_short(struct ds_envelope_codec *codec, const struct ds_secret *key,
                                    bool down, const struct ds_id *device, uint64_t counter,
                                    struct ds_slice bytes, struct ds_builder *buffer,

@@ -360,12 +360,14 @@ bool ds_wire_block_put(struct ds_builder *builder, struct ds_wire *wire, const s
 
 static bool take_ids(struct ds_cursor *cursor, struct ds_wire_block *block, size_t count)
 {
-    ds_ints_take(cursor, block->numbers, count);
+    int64_t *numbers = block->numbers;
+    DS_ASSERT(numbers != NULL);
+    ds_ints_take(cursor, numbers, count);
     for (size_t k = 0; k < count && !cursor->failed; k++) {
         struct ds_row *row = &block->rows[block->members[k]];
-        if (block->numbers[k] == ID_RAW) {
+        if (numbers[k] == ID_RAW) {
             row->id = ds_take_id(cursor);
-        } else if (block->numbers[k] != ID_NATURAL || row->fields.size == 0 ||
+        } else if (numbers[k] != ID_NATURAL || row->fields.size == 0 ||
                    !ds_wire_natural_id(&block->wire->station, (uint8_t)row->type, row->fields,
                                        &row->id)) {
             return false;

@@ -9,7 +9,8 @@
  * usage: bench_wire --port P --proxy P --pid PID --codes FILE --plan FILE [--away METRES]
  * FILE of codes: three enrolment codes, naming the relay's port; of the plan: lines of
  * "meter number,index,seconds since the reading before". --away: with a position, noisy by so many
- * metres. The answer is one JSON object. */
+ * metres. The answer is one JSON object: the phases; of the
+ * readings sent, how far each index is from the one told last, and the pauses. */
 #include "doorstep.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/bench_proxy.h"
@@ -29,6 +30,7 @@ struct act {
     int64_t gap_s;
     struct ds_handheld_id meter;
     struct ds_handheld_position position;
+    int64_t before; /* The index that the handheld was told last. */
     bool known;
 };
 static struct act plan[PLAN_MAX];
@@ -166,6 +168,7 @@ static bool know_place(void *context, const struct ds_handheld_place *place)
         if (strcmp(plan[i].number, place->meter_no) == 0) {
             plan[i].meter = place->meter;
             plan[i].position = place->position;
+            plan[i].before = place->has_previous ? place->previous_index : 0;
             plan[i].known = true;
         }
     }
@@ -232,7 +235,7 @@ static void read_codes(const char *path, char codes[HANDS][CODE_SIZE])
 
 static void report(void)
 {
-    printf("[");
+    printf("{\"phases\": [");
     for (size_t i = 0; i < phase_count; i++) {
         const struct phase *phase = &phases[i];
         printf("%s{\"name\": \"%s\", \"readings\": %llu, \"rows\": %llu, \"exchanges\": %u, "
@@ -241,7 +244,16 @@ static void report(void)
                (unsigned long long)phase->rows, phase->exchanges, (unsigned long long)phase->up,
                (unsigned long long)phase->down, phase->server_s, phase->seconds);
     }
-    printf("]\n");
+    /* What there was to say: for the entropy, which the caller works out. */
+    printf("],\n \"uses\": [");
+    for (size_t i = 0; i < plan_done; i++) {
+        printf("%s%lld", i == 0 ? "" : ", ", (long long)(plan[i].index - plan[i].before));
+    }
+    printf("],\n \"pauses_s\": [");
+    for (size_t i = 0; i < plan_done; i++) {
+        printf("%s%lld", i == 0 ? "" : ", ", (long long)plan[i].gap_s);
+    }
+    printf("]}\n");
 }
 
 int main(int count, char **words)
