@@ -186,7 +186,6 @@ struct ds_handheld_options {
     uint32_t request_budget; /* First size of a request, a quarter of an answer's; 0: 65,536. */
     bool columns;            /* Speak the smallest form of the exchange (FORMAT.md, "Columns"). */
 };
-
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 struct ds_handheld;

@@ -1,7 +1,7 @@
 #include "handheld-sdk/src/hear.h"
 
 #include "handheld-sdk/src/customer.h"
-#include "handheld-sdk/src/lanes.h"
+#include "handheld-sdk/src/hearing.h"
 #include "handheld-sdk/src/line.h"
 #include "handheld-sdk/src/replica_impl.h"
 #include "handheld-sdk/src/witness.h"
@@ -10,23 +10,6 @@
 #include <string.h>
 
 enum { BIG_SIZE = DS_PLAIN_SIZE_MAX + 3 * 1024 * 1024 };
-
-struct hearing {
-    struct ds_handheld *h;
-    struct ds_txn *txn;
-    struct ds_handheld_sync_result *result;
-    struct ds_detail *detail;
-    struct ds_arena arena; /* Of the answer. */
-    struct ds_response response;
-    struct ds_receipt receipt;
-    struct ds_line *line; /* NULL: the answer is in plain msgpack. */
-    bool signed_ok;
-    struct ds_order order; /* Kind 0: none. */
-    bool new_epoch;
-    bool plain_wanted;  /* The server did not understand our columns. */
-    bool misunderstood; /* Columns came out as something else. */
-    struct ds_lanes_told told;
-};
 
 /* ---- Is it ours? ---- */
 
@@ -300,75 +283,6 @@ static enum ds_err take_keys(struct hearing *a)
     return ds_customer_sent(a->h, a->txn, a->h->talk.keys, a->h->talk.key_count);
 }
 
-/* ---- Orders and leases. ---- */
-
-/* What destroys or closes data needs the server's signature, beside the answer's tag. */
-static enum ds_err check_order(struct hearing *a)
-{
-    struct ds_handheld *h = a->h;
-    struct ds_signature signature;
-    if (a->response.order.size == 0) {
-        return DS_OK;
-    }
-    memcpy(signature.byte, a->response.order_signature, sizeof(signature.byte));
-    bool good = ds_verify(&h->identity.server_sign, DS_LABEL_ORDER, a->response.order, &signature);
-    if (!good || ds_order_parse(a->response.order, &a->order) != DS_OK ||
-        !ds_id_equal(&a->order.device, &h->identity.device)) {
-        ds_detail_set(a->detail, "an order that the server did not sign for this device", NULL);
-        return DS_ERR_SIGNATURE;
-    }
-    if (a->order.number < h->contact.obeyed) {
-        a->order.kind = 0; /* Something later was obeyed since. */
-    }
-    return DS_OK;
-}
-
-static enum ds_err obey(struct hearing *a)
-{
-    struct ds_handheld *h = a->h;
-    if (a->order.kind == DS_ORDER_WIPE && !h->vault.wiped) {
-        DS_TRY(ds_vault_wipe(&h->vault, a->txn));
-    } else if (a->order.kind == DS_ORDER_LOCK) {
-        DS_TRY(ds_vault_drop_lease(&h->vault, a->txn));
-    } else if (a->order.kind != DS_ORDER_WIPE) {
-        return DS_OK;
-    }
-    a->result->more = h->contact.obeyed != a->order.number; /* The server hears of it at once. */
-    h->contact.obeyed = a->order.number;
-    return DS_OK;
-}
-
-static enum ds_err take_lease(struct hearing *a)
-{
-    struct ds_handheld *h = a->h;
-    const struct ds_lease *lease = &a->response.lease;
-    bool was_lapsed = ds_vault_lapsed(&h->vault);
-    uint8_t aad[sizeof(struct ds_id) + 32];
-    struct ds_builder builder;
-    struct ds_slice bound;
-    struct ds_secret key;
-    if (lease->wrapped.size == 0 || h->vault.wiped) {
-        return DS_OK;
-    }
-    ds_builder_init(&builder, aad, sizeof(aad));
-    ds_put_bytes(&builder, DS_LABEL_LEASE);
-    ds_put_id(&builder, &h->identity.device);
-    DS_TRY(ds_builder_end(&builder, &bound));
-    ds_builder_init(&builder, key.byte, sizeof(key.byte));
-    if (ds_aead_open(&h->link.down, bound, lease->wrapped, &builder) != DS_OK ||
-        builder.used != sizeof(key.byte)) {
-        return DS_ERR_DECODE;
-    }
-    enum ds_err err = ds_vault_take_lease(&h->vault, a->txn, &key, lease->life_ms);
-    ds_wipe(&key, sizeof(key));
-    if (err == DS_OK && was_lapsed && h->vault.pulled.open) {
-        a->result->more = true; /* What was missed meanwhile. */
-        err = ds_replica_load(h, a->txn);
-        err = err != DS_OK ? err : ds_hand_clamp(h, a->txn, UINT64_MAX);
-    }
-    return err;
-}
-
 /* ---- The whole. ---- */
 
 /* Said against what the store holds, rows are right if all scopes together have the digest that the
@@ -459,10 +373,10 @@ static enum ds_err take_open(struct hearing *a)
 {
     struct ds_contact *contact = &a->h->contact;
     contact->problem[0] = '\0';
-    DS_TRY(take_lease(a));
+    DS_TRY(ds_hear_lease(a));
     DS_TRY(take_epoch(a));
     take_commands(a);
-    DS_TRY(obey(a));
+    DS_TRY(ds_hear_obey(a));
     DS_TRY(take_rows(a));
     DS_TRY(take_lanes(a));
     DS_TRY(audit(a));
@@ -483,8 +397,8 @@ static enum ds_err take_locked(struct hearing *a)
     struct ds_contact *contact = &a->h->contact;
     uint64_t delivered = 0;
     take_commands(a);
-    DS_TRY(take_lease(a));
-    DS_TRY(obey(a));
+    DS_TRY(ds_hear_lease(a));
+    DS_TRY(ds_hear_obey(a));
     a->result->retry_ms = a->response.retry_ms;
     if (a->signed_ok) {
         DS_TRY(ds_lanes_take_sealed(a->h, a->txn, &a->receipt, &delivered));
@@ -510,7 +424,7 @@ static enum ds_err mend(struct hearing *a, enum ds_err err)
         return err;
     }
     DS_TRY(ds_hand_begin(h, &a->txn));
-    enum ds_err mended = take_lease(a);
+    enum ds_err mended = ds_hear_lease(a);
     if (mended == DS_OK && h->vault.pulled.open) {
         mended = ds_replica_mend(h, a->txn, &bad);
     }
@@ -526,7 +440,7 @@ static enum ds_err take(struct hearing *a, struct ds_slice answer)
     struct ds_handheld *h = a->h;
     DS_TRY(open_answer(a, answer));
     DS_TRY(check_receipt(a));
-    DS_TRY(check_order(a));
+    DS_TRY(ds_hear_check_order(a));
     DS_TRY(check_history(a));
     DS_TRY(ds_hand_begin(h, &a->txn));
     enum ds_err err = h->talk.locked ? take_locked(a) : take_open(a);
