@@ -185,7 +185,7 @@ static enum ds_err stops_value(struct ds_fold *fold, uint8_t type, const struct 
     *stop = "";
     if (!step_leads_there(known, before, tag, value)) {
         *stop = "decision: no step leads to that state from the present one";
-    } else if (!holds || (type == DS_REC_device && tag == DS_TAG_device_sign_key)) {
+    } else if (!holds || type == DS_REC_device) { /* Who an actor is, nobody's decision changes. */
         *stop = "decision: you may not write this field yourself";
     } else if (cell == NULL || ds_row_outgrown(known, before, row)) {
         *stop = "decision: the row has no room for more";
