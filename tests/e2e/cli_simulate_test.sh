@@ -174,9 +174,11 @@ a_server_that_is_killed_twenty_times__loses_and_doubles_nothing() {
         "$doorstep" simulate --server "$url" --station s --handhelds 10 --days 3 --seed $rounds \
             --record "rec-$rounds.json" --json >sim.out 2>sim.err &
         simulation=$!
-        # It has its codes, and its handhelds call.
+        # It has its codes, and its handhelds call; or the server has died at that already.
         until grep -q 'event=exchange\|route=.*xchange' "$work/server.log" ||
-            ! kill -0 $simulation 2>/dev/null; do sleep 0.02; done
+            ! kill -0 $simulation 2>/dev/null || ! kill -0 "$server" 2>/dev/null; do
+            sleep 0.02
+        done
         while [ $kills -lt 20 ] && kill -0 $simulation 2>/dev/null; do
             if [ -n "${dies_at:-}" ] && wait_for_death $simulation; then
                 between=$((between + 1))
