@@ -26,6 +26,7 @@ static bool dark(const QRcode *code, int x, int y)
 static uint32_t crc32_of(struct ds_slice bytes)
 {
     uint32_t crc = UINT32_MAX;
+    DS_ASSERT(bytes.data != NULL);
     for (size_t i = 0; i < bytes.size; i++) {
         crc ^= bytes.data[i];
         for (int bit = 0; bit < 8; bit++) {
@@ -39,6 +40,7 @@ static uint32_t adler32_of(struct ds_slice bytes)
 {
     uint32_t a = 1;
     uint32_t b = 0;
+    DS_ASSERT(bytes.data != NULL);
     for (size_t i = 0; i < bytes.size; i++) {
         a = (a + bytes.data[i]) % 65521;
         b = (b + a) % 65521;
