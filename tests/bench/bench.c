@@ -168,7 +168,8 @@ int bench_post(struct bench_link *link, const char *path, const uint8_t *body, s
     size_t begin = read_head(link, head, &rest);
     int status = (int)strtol(head + 9, NULL, 10);
     head[begin - 1] = '\0';
-    bool closes = strstr(head, "Connection: close") != NULL;
+    /* HTTP/1.0 closes without a word. */
+    bool closes = head[7] == '0' || strstr(head, "Connection: close") != NULL;
     *size = length_in(head);
     if (*size > answer_max || rest > *size) {
         bench_fail("an answer of %zu bytes", *size);
