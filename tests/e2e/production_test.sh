@@ -20,8 +20,9 @@ by_hand__runs_as_it_stands_again_and_again() {
     [ "$(wc -l <page)" -ge 8 ] || complain "the page has no such commands: $(cat page)"
     for time in 1 2 3; do
         rm -rf s1 h1
-        sed -e "s|build/release/bin|$DS_BIN|g; s|tools/sample|$DS_SRC/tools/sample|g" \
-            -e "s|/tmp/|$PWD/|g; s|127.0.0.1:8421|127.0.0.1:$(free_port)|g" page >run.sh
+        # The page's own folder first: the programs may lie below /tmp, too.
+        sed -e "s|/tmp/|$PWD/|g; s|127.0.0.1:8421|127.0.0.1:$(free_port)|g" \
+            -e "s|build/release/bin|$DS_BIN|g; s|tools/sample|$DS_SRC/tools/sample|g" page >run.sh
         exits 0 bash -eu run.sh
         holds "run $time" "$out" '1 of 1 received'
         holds "run $time" "$out" 'enrolled, unlocked'
